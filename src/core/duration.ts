@@ -1,0 +1,68 @@
+import { DispatchError } from "./errors.ts";
+
+/** Milliseconds as a number, or text such as `"250ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"7d"`. */
+export type Duration = number | string;
+
+/** A `Date`, or an ISO 8601 string such as `"2026-01-31T09:00:00Z"`. */
+export type Moment = Date | string;
+
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
+const TEXT = /^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/;
+const PART = /(\d+(?:\.\d+)?)(ms|[smhdw])/g;
+
+/** The longest duration taken, about 285 years: beyond it `now + duration` may no longer be a Date. */
+const MAX_MS = 9e12;
+
+/**
+ * Reads a duration as milliseconds. Zero is allowed, negative and fractional results are not
+ * (fractions of a millisecond are rounded).
+ *
+ * @param what how an error calls it, e.g. `"timeout"`
+ * @throws {DispatchError} `invalid_duration`
+ */
+export function parseDuration(value: Duration, what: string): number {
+  const ms = typeof value === "number" ? value : readText(value);
+  if (ms === null || !Number.isFinite(ms) || ms < 0 || ms > MAX_MS) {
+    const found = typeof value === "string" ? JSON.stringify(value) : String(value);
+    throw new DispatchError(
+      "invalid_duration",
+      `Cannot read ${what} as a duration: current value is ${found}`,
+    );
+  }
+  return Math.round(ms);
+}
+
+function readText(value: unknown): number | null {
+  if (typeof value !== "string") return null;
+  const text = value.trim();
+  if (!TEXT.test(text)) return null;
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(PART)) ms += Number(amount) * UNIT_MS[unit];
+  return ms;
+}
+
+/** An ISO 8601 date and time with its zone: without one it would mean another moment on each machine. */
+const ISO =
+  /^[+-]?\d{4,6}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)$/i;
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}$/;
+
+/**
+ * Reads a moment as epoch milliseconds. A bare date means midnight UTC.
+ *
+ * @throws {DispatchError} `invalid_moment`
+ */
+export function parseMoment(value: Moment, what: string): number {
+  const ms = value instanceof Date
+    ? value.getTime()
+    : typeof value === "string" && (ISO.test(value) || ISO_DATE.test(value))
+    ? Date.parse(value)
+    : NaN;
+  if (Number.isNaN(ms)) {
+    const found = typeof value === "string" ? JSON.stringify(value) : String(value);
+    throw new DispatchError(
+      "invalid_moment",
+      `Cannot read ${what} as a moment: current value is ${found}`,
+    );
+  }
+  return ms;
+}

@@ -1,0 +1,131 @@
+/** Every error that Dispatch raises: one class, one table of codes. */
+
+/**
+ * The codes of every {@link DispatchError}, each with the hint that is shown where the place that
+ * raises it has nothing more precise to say. A code is stable: it may be matched on and is what
+ * HTTP clients see.
+ */
+export const ERROR_HINTS = {
+  // What the caller passed
+  unknown_job: "Register the definition in this process, or turn strictNames off.",
+  invalid_payload: "Fix the input so that it satisfies the definition's schema.",
+  payload_not_json: "Pass plain JSON: objects, arrays, strings, finite numbers, booleans, null.",
+  payload_too_large: "Store the bulk elsewhere and pass a reference to it.",
+  invalid_duration: 'Pass milliseconds or text such as "250ms", "30s", "5m", "1h30m", "7d".',
+  invalid_moment: "Pass a valid Date or an ISO 8601 string with a zone.",
+  invalid_concurrency: "Pass a whole number; 0 only enqueues, 10 is the default.",
+  invalid_queue: "Name a queue with 1 to 200 printable characters.",
+  invalid_job_name: "Name a job with 1 to 200 printable characters.",
+  invalid_option: "See the option's documentation for what it takes.",
+  invalid_id: "Identifiers look like job_01jd0gxm6te4fs5b9v3q8n2kzr.",
+  invalid_request: "See the route's documentation for what it takes.",
+  duplicate_job: "Give each definition a name of its own, or register it once.",
+  // When the call came
+  not_started: "Await ext.start() first.",
+  stopped: "Create a new extension; a stopped one does not start again.",
+  not_found: "It may have been removed or pruned; list what exists.",
+  wrong_state: "Read the current state first; another process may have changed it.",
+  unique_conflict: "Wait for the job that holds the unique key to finish, or cancel it.",
+  // Configuration
+  config_syntax: "Fix the YAML at the line and column named above.",
+  config_unknown_key: "Remove the key or correct its spelling.",
+  config_wrong_type: "Change the value to the type that is expected.",
+  config_invalid_value: "Change the value to one that is allowed.",
+  config_not_found: "Create one of the files named above, or set requireConfig to false.",
+  config_unreadable: "Check that the path exists and that it may be read.",
+  unknown_database: "Add it to the registry, or choose one that is there.",
+  unknown_kv: "Add it to the registry, or choose one that is there.",
+  store_not_available: "Leave it unset to use the in-memory store, or pass `store`.",
+  store_unreachable: "Check that the store is up and that its address is right.",
+  // Why an attempt or a job ended
+  handler_failed: "The handler threw; see the message and the stack.",
+  timeout: "Raise the job's timeout, or make the handler stop on job.signal.",
+  lease_lost: "Another worker owns the job now; stop working on it.",
+  crash_loop: "The job took its worker down again and again; fix the handler, then replay it.",
+  invalid_result: "Return plain JSON from the handler, or nothing.",
+  discarded: "The handler gave the job up with discard().",
+  cancelled: "The job was cancelled.",
+  shutdown: "The worker is stopping; the job will be run again elsewhere.",
+  job_failed: "Look the job up in the dead letters for its last error.",
+  result_timeout: "Wait longer, or read the job's state instead.",
+  // HTTP
+  unauthorized: "Send the credentials that the `auth` option asks for.",
+  forbidden: "Send the request from the same origin, or as application/json.",
+  body_too_large: "Send a smaller body.",
+  internal: "This is a defect or an outage of the store; see the log.",
+} as const satisfies Record<string, string>;
+
+/** A stable, machine-readable error code. */
+export type ErrorCode = keyof typeof ERROR_HINTS;
+
+/** What {@link DispatchError} takes besides its code and message. */
+export interface DispatchErrorOptions {
+  /** What to do about it, where the code's own hint is not precise enough. */
+  hint?: string;
+  /** The error behind this one. */
+  cause?: unknown;
+}
+
+/**
+ * The one error class of Dispatch.
+ *
+ * The message says what was wrong and what was found; `hint` says what to do.
+ *
+ * @example
+ * ```ts
+ * import { DispatchError } from "@dispatch/dispatch";
+ *
+ * const error = new DispatchError("invalid_duration", 'Cannot read "soon" as a duration');
+ * console.log(error.code, "-", error.hint);
+ * ```
+ */
+export class DispatchError extends Error {
+  /** Stable code, for matching. */
+  readonly code: ErrorCode;
+  /** What to do about it. */
+  readonly hint: string;
+  /** Always `"DispatchError"`. */
+  override readonly name = "DispatchError";
+
+  /** Makes an error with a code, a message, and where useful a hint and a cause. */
+  constructor(code: ErrorCode, message: string, options: DispatchErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint ?? ERROR_HINTS[code];
+  }
+}
+
+/** The message of anything that can be thrown. */
+export function messageOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message || thrown.name;
+  try {
+    return String(thrown);
+  } catch { // an object without a prototype has no toString
+    return Object.prototype.toString.call(thrown);
+  }
+}
+
+/** `not_found` for an identifier that no record has. */
+export function notFound(what: string, id: string): DispatchError {
+  return new DispatchError("not_found", `Cannot find ${what} ${id}`);
+}
+
+/** `wrong_state` for a transition that the current state does not allow. */
+export function wrongState(
+  verb: string,
+  what: string,
+  id: string,
+  state: string,
+  allowed: string,
+): DispatchError {
+  return new DispatchError("wrong_state", `Cannot ${verb} ${what} ${id}: it is ${state}`, {
+    hint: `Only ${allowed} can be ${PAST[verb] ?? verb}.`,
+  });
+}
+
+const PAST: Record<string, string> = {
+  cancel: "cancelled",
+  retry: "retried",
+  remove: "removed",
+  replay: "replayed",
+};

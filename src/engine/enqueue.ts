@@ -1,0 +1,134 @@
+import { type Duration, type Moment, parseDuration, parseMoment } from "../core/duration.ts";
+import { DispatchError } from "../core/errors.ts";
+import { newId } from "../core/id.ts";
+import type { NewJob, Scope } from "../core/job.ts";
+import { encodeJson } from "../core/json.ts";
+import { checkJobName, checkQueue } from "../core/name.ts";
+import { validate } from "../core/schema.ts";
+import { type AnyJobDefinition, checkCount, checkPriority } from "./definition.ts";
+
+/** What may be said of one job when it is enqueued; the rest comes from its definition. */
+export interface EnqueueOptions {
+  /** Queue to wait in. */
+  queue?: string;
+  /** Higher runs first within its queue. */
+  priority?: number;
+  /** Not before this moment. Exclusive with `delay`. */
+  runAt?: Moment;
+  /** Not before so long from now, by the store's clock. Exclusive with `runAt`. */
+  delay?: Duration;
+  /** Failures that are retried before the job goes to the dead letters. */
+  maxRetries?: number;
+  /** How long one attempt may take; 0 is no limit. */
+  timeout?: Duration;
+  /**
+   * While an unfinished job of the same name has this key, no second one is made: that job is
+   * returned in its place. At most 500 characters.
+   */
+  uniqueKey?: string;
+  /** Labels: at most 50, each of at most 200 characters. */
+  tags?: readonly string[];
+  /** Tenant. */
+  scope?: Scope;
+  /** The caller's open transaction. No store of this version has transactions. */
+  tx?: unknown;
+}
+
+/** One item of {@link Engine.enqueueMany}. */
+export interface EnqueueItem {
+  /** A definition or its name. */
+  job: AnyJobDefinition | string;
+  /** Its input. */
+  input?: unknown;
+  /** As for `enqueue`. */
+  options?: EnqueueOptions;
+}
+
+const NO_TAGS: readonly string[] = [];
+const NO_SCOPE: Scope = {};
+
+/**
+ * Makes the record of a new job, or says what is wrong with it. The input is stored as it was given,
+ * not as the schema transformed it: the schema is applied again before the handler runs.
+ */
+export function buildJob(
+  name: string,
+  definition: AnyJobDefinition | undefined,
+  input: unknown,
+  options: EnqueueOptions,
+  maxPayloadBytes: number,
+): NewJob | Promise<NewJob> {
+  checkJobName(name);
+  if (options.tx !== undefined) {
+    throw new DispatchError(
+      "invalid_option",
+      "Cannot enqueue in a transaction: this store has none",
+      {
+        hint: "Leave tx out.",
+      },
+    );
+  }
+  if (options.runAt !== undefined && options.delay !== undefined) {
+    throw new DispatchError("invalid_option", "Cannot enqueue with both runAt and delay", {
+      hint: "Give one of the two.",
+    });
+  }
+  const job: NewJob = {
+    id: newId("job"),
+    name,
+    queue: options.queue === undefined ? definition?.queue ?? "default" : checkQueue(options.queue),
+    priority: options.priority === undefined
+      ? definition?.priority ?? 0
+      : checkPriority(options.priority, "priority"),
+    payload: encodeJson(input, "the payload", maxPayloadBytes),
+    maxRetries: options.maxRetries === undefined
+      ? definition?.maxRetries ?? 3
+      : checkCount(options.maxRetries, "maxRetries"),
+    timeoutMs: options.timeout === undefined
+      ? definition?.timeoutMs ?? 0
+      : parseDuration(options.timeout, "timeout"),
+    delayMs: options.delay === undefined ? 0 : parseDuration(options.delay, "delay"),
+    runAt: options.runAt === undefined ? null : parseMoment(options.runAt, "runAt"),
+    uniqueKey: options.uniqueKey === undefined ? null : checkUniqueKey(options.uniqueKey),
+    tags: options.tags === undefined ? NO_TAGS : checkTags(options.tags),
+    scope: options.scope === undefined ? NO_SCOPE : checkScope(options.scope),
+  };
+  if (definition?.input === undefined) return job;
+  const checked = validate(definition.input, input, name);
+  return checked instanceof Promise ? checked.then(() => job) : job;
+}
+
+function checkUniqueKey(key: unknown): string {
+  if (typeof key === "string" && key.length > 0 && key.length <= 500) return key;
+  throw new DispatchError("invalid_option", `Cannot use ${show(key)} as a unique key`, {
+    hint: "Expected a text of 1 to 500 characters.",
+  });
+}
+
+function checkTags(tags: unknown): readonly string[] {
+  const fits = Array.isArray(tags) && tags.length <= 50 &&
+    tags.every((tag) => typeof tag === "string" && tag.length > 0 && tag.length <= 200);
+  if (fits) return tags;
+  throw new DispatchError("invalid_option", `Cannot use ${show(tags)} as tags`, {
+    hint: "Expected at most 50 texts of 1 to 200 characters.",
+  });
+}
+
+function checkScope(scope: Scope): Scope {
+  const isPart = (part: unknown) =>
+    part === undefined || (typeof part === "string" && part.length > 0 && part.length <= 200);
+  if (typeof scope === "object" && scope !== null && isPart(scope.appId) && isPart(scope.orgId)) {
+    const { appId, orgId } = scope;
+    return { ...(appId !== undefined && { appId }), ...(orgId !== undefined && { orgId }) };
+  }
+  throw new DispatchError("invalid_option", `Cannot use ${show(scope)} as a scope`, {
+    hint: "Expected { appId, orgId }, each a text of 1 to 200 characters or left out.",
+  });
+}
+
+function show(value: unknown): string {
+  const text = typeof value === "string"
+    ? JSON.stringify(value)
+    : JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}

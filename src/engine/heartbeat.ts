@@ -1,0 +1,83 @@
+import type { Clock } from "../core/clock.ts";
+import { DispatchError, messageOf } from "../core/errors.ts";
+import type { JsonText } from "../core/json.ts";
+import type { ClaimedJob, Lease, LeaseStatus } from "../core/lease.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Extension, JobStore } from "../store/store.ts";
+import { createBatcher } from "./batcher.ts";
+import { every } from "./every.ts";
+
+const MAX_BATCH = 1000;
+
+/** What a heartbeat is made of. */
+export interface HeartbeatOptions {
+  readonly jobs: JobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly intervalMs: number;
+  readonly leaseMs: number;
+  /** Everything that is leased now. */
+  readonly claims: () => ClaimedJob[];
+  /** Called for leases that are gone, and for jobs that someone cancelled. */
+  readonly onStatus: (lease: Lease, status: Exclude<LeaseStatus, "held">) => void;
+}
+
+/** Extends every lease of a worker at an interval, and learns which are lost or to be cancelled. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #report: (extension: Extension) => Promise<LeaseStatus>;
+  #stop: (() => Promise<void>) | null = null;
+  #failures = 0;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#report = createBatcher(
+      (extensions) => options.jobs.extend(extensions, options.leaseMs),
+      MAX_BATCH,
+    );
+  }
+
+  start(): void {
+    this.#stop = every(this.#options.clock, this.#options.intervalMs, () => this.#beat());
+  }
+
+  async stop(): Promise<void> {
+    await this.#stop?.();
+  }
+
+  /**
+   * Stores a job's progress, which extends its lease as well. Concurrent calls share a write.
+   *
+   * @throws {DispatchError} `lease_lost`
+   */
+  async report(lease: Lease, progress: JsonText): Promise<void> {
+    const status = await this.#report({ lease, progress });
+    if (status !== "held") this.#options.onStatus(lease, status);
+    if (status === "lost") {
+      throw new DispatchError(
+        "lease_lost",
+        `Cannot report progress of ${lease.jobId}: its lease is lost`,
+      );
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { jobs, leaseMs, logger, claims, onStatus } = this.#options;
+    const leases = claims().map(({ lease }) => ({ lease }));
+    try {
+      for (let at = 0; at < leases.length; at += MAX_BATCH) {
+        const batch = leases.slice(at, at + MAX_BATCH);
+        const statuses = await jobs.extend(batch, leaseMs);
+        statuses.forEach((status, i) => {
+          if (status !== "held") onStatus(batch[i].lease, status);
+        });
+      }
+      if (this.#failures > 0) logger.info("heartbeats work again", { failures: this.#failures });
+      this.#failures = 0;
+    } catch (thrown) {
+      if (++this.#failures === 1) {
+        logger.error("could not extend leases", { error: messageOf(thrown) });
+      }
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * The part of an engine that exists between start and stop: one store, and what works on it. What
+ * becomes of each settlement is told here to the log, to hooks and to those who wait for results.
+ */
+
+import { sleep } from "../core/clock.ts";
+import { newId, withPrefix } from "../core/id.ts";
+import { type JobRecord, type NewJob, toJob } from "../core/job.ts";
+import type { Store } from "../store/store.ts";
+import { createBatcher } from "./batcher.ts";
+import { Claimer } from "./claimer.ts";
+import type { AnyJobDefinition } from "./definition.ts";
+import type { Engine } from "./engine.ts";
+import { Execution } from "./execution.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { Maintenance } from "./maintenance.ts";
+import type { EngineSettings } from "./options.ts";
+import { Results } from "./results.ts";
+import { type Ended, type Settled, Settler } from "./settler.ts";
+import { Worker } from "./worker.ts";
+
+/** Concurrent enqueues share a write of at most so many jobs. */
+const ENQUEUE_BATCH = 1000;
+
+export class Machinery {
+  readonly store: Store;
+  readonly results: Results;
+  /** Stores one job, together with whatever else is enqueued at the moment. */
+  readonly enqueue: (job: NewJob) => Promise<JobRecord>;
+  /** `null` where this process only enqueues. */
+  readonly worker: Worker | null;
+  readonly #settings: EngineSettings;
+  readonly #lifecycle: Lifecycle;
+  readonly #settler: Settler;
+  readonly #heartbeat: Heartbeat;
+  readonly #maintenance: Maintenance;
+  #unwake: (() => Promise<void>) | null = null;
+
+  constructor(options: {
+    engine: Engine;
+    store: Store;
+    settings: EngineSettings;
+    lifecycle: Lifecycle;
+    definitions: ReadonlyMap<string, AnyJobDefinition>;
+  }) {
+    const { engine, store, settings, lifecycle, definitions } = options;
+    const { jobs, maxPayloadBytes } = store;
+    const { clock, logger, leaseMs, pollMs, maxPollMs } = settings;
+    this.store = store;
+    this.#settings = settings;
+    this.#lifecycle = lifecycle;
+    this.enqueue = createBatcher((batch) => jobs.enqueue(batch), ENQUEUE_BATCH);
+    this.results = new Results({ jobs, clock, logger, pollMs, maxPollMs });
+    this.#settler = new Settler({
+      store,
+      clock,
+      logger,
+      onSettled: (ended, status) => this.#onSettled(ended, status),
+    });
+    this.#heartbeat = new Heartbeat({
+      jobs,
+      clock,
+      logger,
+      leaseMs,
+      intervalMs: settings.heartbeatMs,
+      claims: () => [...this.worker?.claims() ?? [], ...this.#settler.claims()],
+      onStatus: (lease, status) =>
+        status === "lost" ? this.worker?.lost(lease) : this.worker?.cancel(lease.jobId),
+    });
+    this.#maintenance = new Maintenance({
+      store,
+      clock,
+      logger,
+      rescueMs: settings.heartbeatMs,
+      retention: settings.retention,
+      onRescued: (job) => this.#onRescued(job),
+      afterRescue: () => void this.worker?.claimSuspect(),
+    });
+    this.worker = settings.concurrency === 0 ? null : new Worker({
+      ...settings,
+      definitions,
+      claimer: new Claimer({
+        id: newId("wkr"),
+        jobs,
+        queues: settings.queues,
+        definitions,
+        leaseMs,
+        logger,
+      }),
+      rules: { middleware: settings.middleware, backoff: settings.backoff, maxPayloadBytes },
+      settler: this.#settler,
+      host: {
+        engine,
+        clock,
+        maxPayloadBytes,
+        report: (lease, progress) => this.#heartbeat.report(lease, progress),
+      },
+      onStarted: (execution) => this.#emitStarted(execution),
+    });
+  }
+
+  async start(): Promise<void> {
+    for (const [name, limits] of this.#settings.queueLimits) {
+      await this.store.queues.configure(name, limits);
+    }
+    if (this.worker === null) return;
+    this.#unwake = await this.store.onWake?.((queue) => this.worker?.wake(queue)) ?? null;
+    this.worker.start();
+    this.#heartbeat.start();
+    await this.#maintenance.start();
+  }
+
+  /** Resolves when every outcome is written, or `shutdownTimeout` after the last handler ended. */
+  async stop(): Promise<void> {
+    const { clock, logger, shutdownMs } = this.#settings;
+    await this.#unwake?.();
+    await this.#maintenance.stop();
+    await this.worker?.stop();
+    const written = new AbortController();
+    const idle = this.#settler.idle().then(() => written.abort());
+    await Promise.race([idle, sleep(clock, Math.max(1000, shutdownMs), written.signal)]);
+    const unwritten = this.#settler.close();
+    if (unwritten > 0) {
+      logger.error("stopped with outcomes that the store did not take: those jobs will run again", {
+        jobs: unwritten,
+      });
+    }
+    await this.#heartbeat.stop();
+    this.results.stop();
+  }
+
+  #onSettled({ claim, outcome }: Ended, status: Settled): void {
+    this.worker?.settled();
+    const { job } = claim;
+    if (status === "lost") {
+      this.#settings.logger.warn("an outcome came too late: the lease was lost", {
+        job: job.id,
+        name: job.name,
+        outcome: outcome.kind,
+      });
+    }
+    if (status !== "settled") return;
+    const now = this.#settings.clock.now();
+    switch (outcome.kind) {
+      case "complete":
+        if (this.results.empty && !this.#lifecycle.wants("onJobCompleted")) return;
+        return this.#completed(
+          { ...job, state: "completed", result: outcome.result, completedAt: now, updatedAt: now },
+          claim,
+        );
+      case "retry":
+        return this.#retrying({
+          ...job,
+          state: "retrying",
+          failure: outcome.failure,
+          retryCount: job.retryCount + 1,
+          runAt: now + outcome.delayMs,
+          updatedAt: now,
+        });
+      case "dead":
+        return this.#died(
+          { ...job, state: "failed", failure: outcome.failure, completedAt: now, updatedAt: now },
+          claim instanceof Execution ? now - claim.startedAt : 0,
+        );
+      case "cancel":
+        return this.results.notify({
+          ...job,
+          state: "cancelled",
+          failure: { code: "cancelled", message: outcome.reason },
+        });
+      case "release":
+        return;
+    }
+  }
+
+  #completed(job: JobRecord, claim: object): void {
+    this.results.notify(job);
+    if (!this.#lifecycle.wants("onJobCompleted")) return;
+    const durationMs = claim instanceof Execution ? job.completedAt! - claim.startedAt : 0;
+    this.#lifecycle.emit("onJobCompleted", toJob(job), { durationMs });
+  }
+
+  #retrying(job: JobRecord): void {
+    const error = job.failure!.message;
+    this.#settings.logger.warn("an attempt failed and will be retried", {
+      job: job.id,
+      name: job.name,
+      failures: `${job.retryCount} of ${job.maxRetries + 1}`,
+      code: job.failure!.code,
+      error,
+    });
+    if (!this.#lifecycle.wants("onJobRetrying")) return;
+    this.#lifecycle.emit("onJobRetrying", toJob(job), { error, nextRunAt: new Date(job.runAt) });
+  }
+
+  #died(record: JobRecord, durationMs: number): void {
+    const { code, message: error } = record.failure!;
+    this.#settings.logger.error("a job failed for good and is in the dead letters", {
+      job: record.id,
+      name: record.name,
+      code,
+      error,
+    });
+    this.results.notify(record);
+    if (!this.#lifecycle.wants("onJobFailed") && !this.#lifecycle.wants("onJobDlq")) return;
+    const job = toJob(record);
+    this.#lifecycle.emit("onJobFailed", job, { error, durationMs });
+    this.#lifecycle.emit("onJobDlq", job, { error, letterId: withPrefix("dlq", job.id) });
+  }
+
+  #onRescued(job: JobRecord): void {
+    if (job.state === "failed") this.#died(job, 0);
+    else this.results.notify(job);
+  }
+
+  #emitStarted(execution: Execution): void {
+    if (this.#lifecycle.wants("onJobStarted")) {
+      this.#lifecycle.emit("onJobStarted", toJob(execution.job), {});
+    }
+  }
+}

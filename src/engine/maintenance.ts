@@ -1,0 +1,102 @@
+import { type Clock, yieldToEventLoop } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { JobRecord } from "../core/job.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Store } from "../store/store.ts";
+import { every } from "./every.ts";
+import type { RetentionMs } from "./retention.ts";
+
+const RESCUE_BATCH = 200;
+const PRUNE_BATCH = 1000;
+const PRUNE_EVERY_MS = 60_000;
+
+/** What maintenance is made of. */
+export interface MaintenanceOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly rescueMs: number;
+  readonly retention: RetentionMs;
+  /** Called for every job that was taken back from a dead worker. */
+  readonly onRescued: (job: JobRecord) => void;
+  /** Called after each round of rescues. */
+  readonly afterRescue: () => void;
+}
+
+/**
+ * The rounds that keep a store healthy: leases that ran out are taken back, finished records that
+ * are past their time are removed. Every worker makes them; each write is conditional, so that two
+ * who make them at once do no harm.
+ */
+export class Maintenance {
+  readonly #options: MaintenanceOptions;
+  #stops: (() => Promise<void>)[] = [];
+  readonly #failing = new Set<string>();
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the first round of rescues at once: what an earlier process left behind is taken up. */
+  async start(): Promise<void> {
+    const { clock, rescueMs } = this.#options;
+    await this.#rescue();
+    this.#stops = [
+      every(clock, rescueMs, () => this.#rescue()),
+      every(clock, PRUNE_EVERY_MS, () => this.#prune()),
+    ];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#stops.map((stop) => stop()));
+  }
+
+  async #rescue(): Promise<void> {
+    await this.#guard("rescue expired leases", async () => {
+      const { store, logger, onRescued } = this.#options;
+      let rescued: JobRecord[];
+      do {
+        rescued = await store.jobs.rescue(RESCUE_BATCH);
+        for (const job of rescued) {
+          logger.warn("took a job back from a worker that went silent", {
+            job: job.id,
+            name: job.name,
+            worker: job.workerId,
+            crashes: job.crashes,
+            state: job.state,
+          });
+          onRescued(job);
+        }
+      } while (rescued.length === RESCUE_BATCH);
+    });
+    this.#options.afterRescue();
+  }
+
+  async #prune(): Promise<void> {
+    await this.#guard("prune finished records", async () => {
+      const { store, retention } = this.#options;
+      await inBatches(() => store.jobs.prune(retention, PRUNE_BATCH));
+      const olderThanMs = retention.deadLetters;
+      if (olderThanMs !== null) {
+        await inBatches(() => store.deadLetters.purge({ olderThanMs }, PRUNE_BATCH));
+      }
+    });
+  }
+
+  /** A round that fails is logged once, not every time, and is made again at the next interval. */
+  async #guard(what: string, round: () => Promise<void>): Promise<void> {
+    const { logger } = this.#options;
+    try {
+      await round();
+      if (this.#failing.delete(what)) logger.info(`can ${what} again`);
+    } catch (thrown) {
+      if (!this.#failing.has(what)) logger.error(`could not ${what}`, { error: messageOf(thrown) });
+      this.#failing.add(what);
+    }
+  }
+}
+
+/** Small writes with turns between them: one long one would hold up everybody else's. */
+async function inBatches(remove: () => Promise<number>): Promise<void> {
+  while (await remove() === PRUNE_BATCH) await yieldToEventLoop();
+}

@@ -1,0 +1,67 @@
+import { DispatchError } from "../core/errors.ts";
+import { checkQueue } from "../core/name.ts";
+import type { Queue } from "../core/queue.ts";
+import type { Store } from "../store/store.ts";
+
+/** What can be set for a queue. */
+export interface QueueLimits {
+  /** How many of its jobs run at once, over all workers of the store; `null` is no limit. */
+  concurrency?: number | null;
+}
+
+/** Looks at queues, holds them and limits them: `engine.queues`. Settings are kept in the store. */
+export class Queues {
+  readonly #store: () => Store;
+  readonly #onPaused: (queue: string) => void;
+
+  /** Made by the engine. */
+  constructor(store: () => Store, onPaused: (queue: string) => void) {
+    this.#store = store;
+    this.#onPaused = onPaused;
+  }
+
+  /** Lists the queues that have jobs or settings, by name. */
+  list(): Promise<Queue[]> {
+    return this.#store().queues.list();
+  }
+
+  /**
+   * Ends claims from a queue, for every worker. What runs already runs to its end.
+   *
+   * @throws {DispatchError} `invalid_queue`
+   */
+  async pause(name: string): Promise<void> {
+    await this.#store().queues.configure(checkQueue(name), { paused: true });
+    this.#onPaused(name);
+  }
+
+  /**
+   * Has a queue claimed from again.
+   *
+   * @throws {DispatchError} `invalid_queue`
+   */
+  async resume(name: string): Promise<void> {
+    await this.#store().queues.configure(checkQueue(name), { paused: false });
+  }
+
+  /**
+   * Sets the limits of a queue; what is left out stays as it is.
+   *
+   * @throws {DispatchError} `invalid_queue`, `invalid_concurrency`
+   */
+  async configure(name: string, limits: QueueLimits): Promise<void> {
+    const { concurrency } = checkLimits(checkQueue(name), limits);
+    await this.#store().queues.configure(name, concurrency === undefined ? {} : { concurrency });
+  }
+}
+
+/** @throws {DispatchError} `invalid_concurrency` */
+export function checkLimits(name: string, { concurrency }: QueueLimits): QueueLimits {
+  if (concurrency === undefined || concurrency === null) return { concurrency };
+  if (Number.isInteger(concurrency) && concurrency >= 1) return { concurrency };
+  throw new DispatchError(
+    "invalid_concurrency",
+    `Cannot limit queue ${JSON.stringify(name)} to ${concurrency} jobs at once`,
+    { hint: "Expected a whole number from 1, or null for no limit; pause the queue to stop it." },
+  );
+}

@@ -1,0 +1,295 @@
+/**
+ * The worker: claims jobs, runs them, hands their outcomes to the settler.
+ *
+ *     claim ──▶ ahead ──▶ running ──▶ settler ──▶ store
+ *       ▲   (look-ahead)  (slots)    (batches)
+ *       └──── woken by a free slot, a hint of the store, or the poll timer
+ *
+ * Every job between claim and settlement is leased, and the heartbeat extends it. Stopping goes:
+ * claims end, what is ahead is released unspent, what is running gets `shutdownTimeout`, then its
+ * signal aborts, then its lease is released with the attempt given back.
+ */
+
+import { type Clock, sleep, yieldToEventLoop } from "../core/clock.ts";
+import { Fifo } from "../core/fifo.ts";
+import type { ClaimedJob, Lease } from "../core/lease.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Outcome } from "../core/outcome.ts";
+import { abortedOutcome, attempt, type AttemptRules } from "./attempt.ts";
+import type { Claimer } from "./claimer.ts";
+import type { AnyJobDefinition } from "./definition.ts";
+import { Execution, type ExecutionHost } from "./execution.ts";
+import { LookAhead } from "./look_ahead.ts";
+import type { Settler } from "./settler.ts";
+
+/** After so long in microtasks the event loop gets a turn, whatever is ready. */
+const TURN_MS = 8;
+/** How often jobs that wait ahead are looked after. */
+const SHED_MS = 100;
+/** What handlers have between the abort of a stop and the release of their leases. */
+const STOP_GRACE_MS = 1000;
+
+/** What a worker is made of. */
+export interface WorkerOptions {
+  readonly claimer: Claimer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly concurrency: number;
+  readonly queues: readonly string[];
+  readonly definitions: ReadonlyMap<string, AnyJobDefinition>;
+  readonly rules: AttemptRules;
+  readonly settler: Settler;
+  readonly host: Omit<ExecutionHost, "onIgnored" | "graceMs">;
+  readonly leaseMs: number;
+  readonly pollMs: number;
+  readonly maxPollMs: number;
+  readonly shutdownMs: number;
+  readonly onStarted: (execution: Execution) => void;
+}
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #host: ExecutionHost;
+  readonly #lookAhead = new LookAhead();
+  readonly #ahead = new Fifo<ClaimedJob>();
+  readonly #running = new Set<Execution>();
+  /** From its claim to its end: at most one suspect of a crash loop is here at a time. */
+  #suspect: ClaimedJob | null = null;
+  #claimingSuspect = false;
+  /** There may be more ready jobs than the last claim brought. */
+  #mayHaveMore = true;
+  #idlePolls = 0;
+  #stopping = false;
+  #loop: Promise<void> = Promise.resolve();
+  #wakeLoop: (() => void) | null = null;
+  #drained: (() => void) | null = null;
+  #cancelShed: (() => void) | null = null;
+  #lastTurn = Date.now();
+  #yielding = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    const onIgnored = (execution: Execution) => this.#giveUp(execution);
+    this.#host = { ...options.host, graceMs: options.leaseMs, onIgnored };
+  }
+
+  /** Starts claiming. */
+  start(): void {
+    this.#loop = this.#claimLoop();
+  }
+
+  /** A hint that a queue may have ready jobs. */
+  wake(queue?: string): void {
+    if (queue !== undefined && !this.#options.queues.includes(queue)) return;
+    this.#mayHaveMore = true;
+    this.#idlePolls = 0;
+    this.#wakeLoop?.();
+  }
+
+  /** The store has written outcomes: there may be room again. */
+  settled(): void {
+    if (this.#mayHaveMore) this.#wakeLoop?.();
+  }
+
+  /** Every claim that has not been handed to the settler. */
+  claims(): ClaimedJob[] {
+    return [...this.#running, ...this.#ahead.items()];
+  }
+
+  /** A lease is gone: its handler is told, and nothing of it is written. */
+  lost(lease: Lease): void {
+    this.#takeAhead((claim) => isSame(claim.lease, lease));
+    for (const execution of this.#running) {
+      if (isSame(execution.lease, lease)) {
+        execution.abort("lease_lost", "Another worker owns the job now");
+      }
+    }
+  }
+
+  /** A job is to be cancelled: its handler is told, or is not called at all. */
+  cancel(jobId: string): void {
+    const reason = "The job was cancelled while it ran";
+    for (const claim of this.#takeAhead(({ job }) => job.id === jobId)) {
+      this.#options.settler.add(claim, { kind: "cancel", reason });
+    }
+    for (const execution of this.#running) {
+      if (execution.id === jobId) execution.abort("cancelled", reason);
+    }
+  }
+
+  /** Gives back what waits ahead, of one queue or of all. */
+  release(queue?: string): void {
+    for (const claim of this.#takeAhead(({ job }) => queue === undefined || job.queue === queue)) {
+      this.#options.settler.add(claim, { kind: "release", delayMs: 0 });
+    }
+  }
+
+  /** Looks for a suspect of a crash loop. Suspects run one at a time, so that only one is blamed. */
+  async claimSuspect(): Promise<void> {
+    if (this.#suspect !== null || this.#claimingSuspect || this.#stopping) return;
+    this.#claimingSuspect = true;
+    const [suspect] = await this.#options.claimer.claim(1, true);
+    this.#claimingSuspect = false;
+    if (suspect === undefined) return;
+    this.#suspect = suspect;
+    this.#ahead.push(suspect);
+    if (this.#stopping) this.release();
+    else this.#fill();
+  }
+
+  /** Stops, as told at the top of this file; resolves when the last outcome is with the settler. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wakeLoop?.();
+    await this.#loop;
+    this.#cancelShed?.();
+    this.release();
+    await this.#drain(this.#options.shutdownMs);
+    if (this.#running.size === 0) return;
+    this.#options.logger.warn("handlers are still running at the end of shutdownTimeout", {
+      jobs: this.#running.size,
+    });
+    for (const execution of this.#running) execution.abort("shutdown", "The worker is stopping");
+    await this.#drain(STOP_GRACE_MS);
+    for (const execution of [...this.#running]) this.#giveUp(execution);
+  }
+
+  async #claimLoop(): Promise<void> {
+    while (!this.#stopping) {
+      const room = this.#room();
+      if (!this.#mayHaveMore || room === 0) {
+        await this.#pause();
+        continue;
+      }
+      this.#mayHaveMore = false; // a hint that comes during the claim sets it again
+      const claimed = await this.#options.claimer.claim(room, false);
+      if (claimed.length > 0) this.#idlePolls = 0;
+      if (claimed.length >= room) this.#mayHaveMore = true;
+      for (const job of claimed) this.#ahead.push(job);
+      this.#fill();
+      if (this.#ahead.size > 0) this.#armShed();
+    }
+  }
+
+  /** How many jobs to claim now: free slots and look-ahead, less what is already here. */
+  #room(): number {
+    const { concurrency, settler } = this.#options;
+    const ahead = this.#lookAhead.size(concurrency);
+    if (settler.size > 2 * concurrency + ahead) return 0; // the store cannot keep up
+    if (this.#running.size >= concurrency && this.#ahead.size * 2 > ahead) return 0; // too few to ask for
+    return Math.max(0, concurrency + ahead - this.#running.size - this.#ahead.size);
+  }
+
+  /** Starts what is ahead, as far as there are slots. */
+  #fill(): void {
+    while (this.#running.size < this.#options.concurrency && !this.#yielding && !this.#stopping) {
+      const claimed = this.#ahead.shift();
+      if (claimed === undefined) return;
+      void this.#run(claimed);
+    }
+  }
+
+  async #run(claimed: ClaimedJob): Promise<void> {
+    const execution = new Execution(claimed, this.#host);
+    this.#running.add(execution);
+    this.#options.onStarted(execution);
+    const since = Date.now();
+    const definition = this.#options.definitions.get(execution.name)!;
+    const outcome = await attempt(execution, definition, this.#options.rules);
+    const now = Date.now();
+    this.#lookAhead.note(since, now);
+    if (!this.#running.has(execution)) return; // it was given up meanwhile
+    if (now - this.#lastTurn > TURN_MS) this.#yield();
+    this.#end(execution, outcome);
+  }
+
+  /** Frees the slot at once and has the outcome written. */
+  #end(execution: Execution, outcome: Outcome): void {
+    execution.end();
+    this.#running.delete(execution);
+    if (execution.abortReason?.code !== "lease_lost") this.#options.settler.add(execution, outcome);
+    if (this.#suspect?.job.id === execution.id) {
+      this.#suspect = null;
+      void this.claimSuspect();
+    }
+    this.#fill();
+    if (this.#running.size === 0) this.#drained?.();
+    if (this.#mayHaveMore) this.#wakeLoop?.();
+  }
+
+  /** Starts nothing until timers and I/O had their turn: heartbeats and the host's requests. */
+  #yield(): void {
+    if (this.#yielding) return;
+    this.#yielding = true;
+    void yieldToEventLoop().then(() => {
+      this.#yielding = false;
+      this.#lastTurn = Date.now();
+      this.#fill();
+    });
+  }
+
+  /** Waits for a hint, for room, or for the poll timer. */
+  async #pause(): Promise<void> {
+    const { claimer, clock, pollMs, maxPollMs } = this.#options;
+    let polled = false;
+    let cancelPoll: (() => void) | null = null;
+    const woken = new Promise<void>((resolve) => (this.#wakeLoop = resolve));
+    if (!this.#mayHaveMore) {
+      const delay = Math.min(maxPollMs, pollMs * 2 ** Math.min(this.#idlePolls, 20));
+      const due = await claimer.nextDue();
+      cancelPoll = clock.after(Math.max(1, Math.min(delay, due ?? delay)), () => {
+        polled = true;
+        this.#wakeLoop?.();
+      });
+    }
+    if (!this.#stopping) await woken;
+    this.#wakeLoop = null;
+    cancelPoll?.();
+    if (!polled) return;
+    this.#mayHaveMore = true;
+    this.#idlePolls++;
+  }
+
+  /** Looks after what waits ahead: when jobs turn out long, a peer may have a slot for them. */
+  #armShed(): void {
+    this.#cancelShed ??= this.#options.clock.after(SHED_MS, () => {
+      this.#cancelShed = null;
+      if (this.#lookAhead.stalled()) this.release();
+      else if (this.#ahead.size > 0) this.#armShed();
+    });
+  }
+
+  /** Takes out of the line ahead whatever matches. */
+  #takeAhead(matches: (claim: ClaimedJob) => boolean): ClaimedJob[] {
+    const taken = this.#ahead.remove((claim) => !matches(claim));
+    if (this.#suspect !== null && taken.includes(this.#suspect)) this.#suspect = null;
+    return taken;
+  }
+
+  /** Stops waiting for a handler that was asked to stop: its lease is settled without it. */
+  #giveUp(execution: Execution): void {
+    const reason = execution.abortReason;
+    if (reason === null || !this.#running.has(execution)) return;
+    this.#options.logger.warn("a handler ignored its signal and was given up", {
+      job: execution.id,
+      name: execution.name,
+      reason: reason.code,
+    });
+    const definition = this.#options.definitions.get(execution.name)!;
+    const backoff = definition.backoff ?? this.#options.rules.backoff;
+    this.#end(execution, abortedOutcome(execution, reason, backoff));
+  }
+
+  /** Resolves when no handler runs, or after `ms`. */
+  async #drain(ms: number): Promise<void> {
+    if (this.#running.size === 0) return;
+    const done = new AbortController();
+    this.#drained = () => done.abort();
+    await sleep(this.#options.clock, ms, done.signal);
+    this.#drained = null;
+  }
+}
+
+function isSame(a: Lease, b: Lease): boolean {
+  return a.jobId === b.jobId && a.token === b.token;
+}

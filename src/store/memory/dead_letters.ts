@@ -1,0 +1,97 @@
+import type { DeadLetterRecord } from "../../core/dead_letter.ts";
+import { notFound, wrongState } from "../../core/errors.ts";
+import type { JobRecord } from "../../core/job.ts";
+import type { DeadLetterFilter, DeadLetterQuery, DeadLetterStore, Page } from "../store.ts";
+import { copyJob, newRecord, uniqueConflict } from "./jobs.ts";
+import type { LetterEntry, MemoryState } from "./state.ts";
+
+/** The dead letters of a memory store. */
+export class MemoryDeadLetters implements DeadLetterStore {
+  readonly #state: MemoryState;
+
+  constructor(state: MemoryState) {
+    this.#state = state;
+  }
+
+  // deno-lint-ignore require-await -- async turns a throw into a rejection
+  async get(id: string): Promise<DeadLetterRecord | null> {
+    const entry = this.#state.letters.get(id);
+    return entry === undefined ? null : copy(entry);
+  }
+
+  // deno-lint-ignore require-await
+  async list(
+    { limit, offset, cursor, ...filter }: DeadLetterQuery,
+  ): Promise<Page<DeadLetterRecord>> {
+    const page = { limit, offset, cursor };
+    const { items, nextCursor } = this.#state.letterLog.page(
+      page,
+      (entry) => this.#matches(entry, filter),
+    );
+    return { items: items.map(copy), nextCursor };
+  }
+
+  // deno-lint-ignore require-await
+  async count(filter: DeadLetterFilter): Promise<number> {
+    let count = 0;
+    for (const entry of this.#state.letters.values()) if (this.#matches(entry, filter)) count++;
+    return count;
+  }
+
+  // deno-lint-ignore require-await
+  async replay(id: string, jobId: string): Promise<JobRecord> {
+    const state = this.#state;
+    const letter = state.letters.get(id)?.letter;
+    if (letter === undefined) throw notFound("dead letter", id);
+    if (letter.replayedAt !== null) {
+      throw wrongState(
+        "replay",
+        "dead letter",
+        id,
+        "replayed already",
+        "a letter that was not replayed",
+      );
+    }
+    const holder = state.holder(letter.jobName, letter.uniqueKey);
+    if (holder !== undefined) throw uniqueConflict("replay", id, holder);
+    const now = state.clock.now();
+    const {
+      jobName: name,
+      queue,
+      payload,
+      priority,
+      timeoutMs,
+      maxRetries,
+      uniqueKey,
+      tags,
+      scope,
+    } = letter;
+    const job = { name, queue, payload, priority, timeoutMs, maxRetries, uniqueKey, tags, scope };
+    const entry = state.add(newRecord({ ...job, id: jobId, runAt: now, delayMs: 0 }, now), now);
+    letter.replayedAt = now;
+    state.wake(queue);
+    return copyJob(entry);
+  }
+
+  // deno-lint-ignore require-await
+  async purge(filter: DeadLetterFilter, limit: number): Promise<number> {
+    let purged = 0;
+    for (const entry of this.#state.letters.values()) {
+      if (purged >= limit) break;
+      if (this.#matches(entry, filter) && this.#state.dropLetter(entry.letter.id)) purged++;
+    }
+    return purged;
+  }
+
+  #matches({ letter }: LetterEntry, filter: DeadLetterFilter): boolean {
+    return (filter.queue === undefined || letter.queue === filter.queue) &&
+      (filter.jobName === undefined || letter.jobName === filter.jobName) &&
+      (filter.replayed === undefined || (letter.replayedAt !== null) === filter.replayed) &&
+      (filter.olderThanMs === undefined ||
+        letter.failedAt < this.#state.clock.now() - filter.olderThanMs);
+  }
+}
+
+function copy({ letter }: LetterEntry): DeadLetterRecord {
+  return { ...letter };
+}

@@ -1,0 +1,306 @@
+import type { EpochMs } from "../../core/clock.ts";
+import { DispatchError, notFound, wrongState } from "../../core/errors.ts";
+import type { JobCounts, JobRecord, NewJob } from "../../core/job.ts";
+import type { ClaimedJob, LeaseStatus } from "../../core/lease.ts";
+import type {
+  ClaimRequest,
+  Extension,
+  JobQuery,
+  JobStore,
+  Page,
+  RetentionAges,
+  Settlement,
+} from "../store.ts";
+import { type Entry, isFinished, isWaiting, type Mutable, type QueueEntry } from "./entry.ts";
+import { withPrefix } from "../../core/id.ts";
+import type { ReadyQueue } from "./ready_queue.ts";
+import { rescueEntry, settleEntry } from "./settle.ts";
+import type { MemoryState } from "./state.ts";
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+const NO_SCOPE = Object.freeze({});
+
+/** The jobs of a memory store. Every method finishes in one turn, so each call is atomic. */
+export class MemoryJobs implements JobStore {
+  readonly #state: MemoryState;
+
+  constructor(state: MemoryState) {
+    this.#state = state;
+  }
+
+  // deno-lint-ignore require-await -- async turns a throw into a rejection
+  async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
+    const state = this.#state;
+    const now = state.clock.now();
+    const records = new Array<JobRecord>(jobs.length);
+    const queues = new Set<string>();
+    for (let i = 0; i < jobs.length; i++) {
+      const entry = state.holder(jobs[i].name, jobs[i].uniqueKey) ??
+        state.add(newRecord(jobs[i], now), now);
+      queues.add(entry.job.queue);
+      records[i] = copy(entry);
+    }
+    for (const queue of queues) state.wake(queue);
+    return records;
+  }
+
+  // deno-lint-ignore require-await
+  async claim(request: ClaimRequest): Promise<ClaimedJob[]> {
+    const state = this.#state;
+    const now = state.clock.now();
+    const claimed: ClaimedJob[] = [];
+    for (const name of request.queues) {
+      const queue = state.queues.get(name);
+      if (queue === undefined || queue.paused) continue;
+      const free = queue.concurrency === null ? Infinity : queue.concurrency - queue.counts.running;
+      const end = Math.min(request.limit, claimed.length + free);
+      if (claimed.length >= end) continue;
+      const lines = linesOf(queue, request.names, request.suspects, now);
+      while (claimed.length < end) {
+        const line = firstOf(lines, now);
+        if (line === null) break;
+        const entry = line.pop();
+        state.lease(entry, request.workerId, request.leaseMs, now);
+        claimed.push({ job: copy(entry), lease: { jobId: entry.job.id, token: entry.token } });
+      }
+    }
+    return claimed;
+  }
+
+  // deno-lint-ignore require-await
+  async nextDue(queues: readonly string[], names: readonly string[]): Promise<number | null> {
+    const now = this.#state.clock.now();
+    let next: EpochMs | null = null;
+    for (const name of queues) {
+      const queue = this.#state.queues.get(name);
+      if (queue === undefined || queue.paused) continue;
+      if (queue.concurrency !== null && queue.counts.running >= queue.concurrency) continue;
+      for (const jobName of names) {
+        const due = queue.lines.get(jobName)?.normal.nextDue(now) ?? null;
+        if (due !== null && (next === null || due < next)) next = due;
+      }
+    }
+    return next === null ? null : Math.max(0, next - now);
+  }
+
+  // deno-lint-ignore require-await
+  async extend(extensions: readonly Extension[], leaseMs: number): Promise<LeaseStatus[]> {
+    const now = this.#state.clock.now();
+    return extensions.map(({ lease, progress }) => {
+      const entry = this.#held(lease.jobId, lease.token);
+      if (entry === null) return "lost";
+      entry.leaseUntil = now + leaseMs;
+      entry.job.heartbeatAt = now;
+      if (progress !== undefined) {
+        entry.job.progress = progress;
+        entry.job.updatedAt = now;
+      }
+      return entry.job.cancelRequested ? "cancelling" : "held";
+    });
+  }
+
+  // deno-lint-ignore require-await
+  async settle(settlements: readonly Settlement[]): Promise<("settled" | "lost")[]> {
+    const now = this.#state.clock.now();
+    const results = new Array<"settled" | "lost">(settlements.length);
+    for (let i = 0; i < settlements.length; i++) {
+      const { lease, outcome } = settlements[i];
+      const entry = this.#held(lease.jobId, lease.token);
+      if (entry !== null) settleEntry(this.#state, entry, outcome, now);
+      results[i] = entry === null ? "lost" : "settled";
+    }
+    return results;
+  }
+
+  // deno-lint-ignore require-await
+  async rescue(limit: number): Promise<JobRecord[]> {
+    const now = this.#state.clock.now();
+    const rescued: JobRecord[] = [];
+    for (const entry of this.#state.running) {
+      if (rescued.length >= limit) break;
+      if (entry.leaseUntil > now) continue;
+      rescueEntry(this.#state, entry, now);
+      rescued.push(copy(entry));
+    }
+    return rescued;
+  }
+
+  // deno-lint-ignore require-await
+  async cancel(id: string): Promise<JobRecord> {
+    const entry = this.#find(id);
+    const { job } = entry;
+    if (isFinished(job.state)) {
+      throw wrongState("cancel", "job", id, job.state, "a pending, retrying or running job");
+    }
+    const now = this.#state.clock.now();
+    if (isWaiting(job.state)) this.#state.finish(entry, "cancelled", now);
+    else {
+      job.cancelRequested = true;
+      job.updatedAt = now;
+    }
+    return copy(entry);
+  }
+
+  // deno-lint-ignore require-await
+  async retry(id: string): Promise<JobRecord> {
+    const entry = this.#find(id);
+    const { job } = entry;
+    if (job.state !== "failed" && job.state !== "cancelled" && job.state !== "retrying") {
+      throw wrongState("retry", "job", id, job.state, "a failed, cancelled or retrying job");
+    }
+    const holder = this.#state.holder(job.name, job.uniqueKey);
+    if (holder !== undefined && holder !== entry) throw uniqueConflict("retry", id, holder);
+    const now = this.#state.clock.now();
+    job.retryCount = 0;
+    job.crashes = 0;
+    job.failure = null;
+    this.#state.wait(entry, now, now);
+    const letter = this.#state.letters.get(withPrefix("dlq", id))?.letter;
+    if (letter !== undefined) letter.replayedAt ??= now;
+    return copy(entry);
+  }
+
+  // deno-lint-ignore require-await
+  async remove(id: string): Promise<void> {
+    const entry = this.#find(id);
+    if (entry.job.state === "running") {
+      throw wrongState("remove", "job", id, "running", "a job that is not running");
+    }
+    this.#state.drop(entry);
+  }
+
+  // deno-lint-ignore require-await
+  async get(ids: readonly string[]): Promise<(JobRecord | null)[]> {
+    return ids.map((id) => {
+      const entry = this.#state.jobs.get(id);
+      return entry === undefined ? null : copy(entry);
+    });
+  }
+
+  // deno-lint-ignore require-await
+  async list({ state, queue, name, ...page }: JobQuery): Promise<Page<JobRecord>> {
+    const { items, nextCursor } = this.#state.jobLog.page(
+      page,
+      ({ job }) =>
+        (state === undefined || job.state === state) &&
+        (queue === undefined || job.queue === queue) &&
+        (name === undefined || job.name === name),
+    );
+    return { items: items.map(copy), nextCursor };
+  }
+
+  // deno-lint-ignore require-await
+  async counts(): Promise<JobCounts> {
+    return { ...this.#state.counts };
+  }
+
+  // deno-lint-ignore require-await
+  async prune(ages: RetentionAges, limit: number): Promise<number> {
+    const now = this.#state.clock.now();
+    let pruned = 0;
+    for (const state of ["completed", "failed", "cancelled"] as const) {
+      const age = ages[state];
+      if (age !== null) pruned += this.#state.prune(state, now - age, limit - pruned);
+    }
+    return pruned;
+  }
+
+  /** The running job of a lease, if the lease still holds it. */
+  #held(id: string, token: number | string): Entry | null {
+    const entry = this.#state.jobs.get(id);
+    return entry !== undefined && entry.token === token && entry.job.state === "running"
+      ? entry
+      : null;
+  }
+
+  #find(id: string): Entry {
+    const entry = this.#state.jobs.get(id);
+    if (entry === undefined) throw notFound("job", id);
+    return entry;
+  }
+}
+
+/** The lines of a queue that a claim draws from; a queue has few names, mostly one. */
+function linesOf(
+  queue: QueueEntry,
+  names: readonly string[],
+  suspects: boolean,
+  now: EpochMs,
+): ReadyQueue[] {
+  const lines: ReadyQueue[] = [];
+  for (const name of names) {
+    const both = queue.lines.get(name);
+    const line = suspects ? both?.suspects : both?.normal;
+    if (line !== undefined && line.peek(now) !== null) lines.push(line);
+  }
+  return lines;
+}
+
+/** The line whose first job comes before those of the others. */
+function firstOf(lines: readonly ReadyQueue[], now: EpochMs): ReadyQueue | null {
+  if (lines.length === 1) return lines[0].peek(now) === null ? null : lines[0];
+  let best: ReadyQueue | null = null;
+  let bestJob: JobRecord | null = null;
+  for (const line of lines) {
+    const job = line.peek(now)?.entry?.job;
+    if (job !== undefined && (bestJob === null || comesBefore(job, bestJob))) {
+      best = line;
+      bestJob = job;
+    }
+  }
+  return best;
+}
+
+function comesBefore(a: JobRecord, b: JobRecord): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  return a.runAt !== b.runAt ? a.runAt < b.runAt : a.id < b.id;
+}
+
+function newRecord(job: NewJob, now: EpochMs): Mutable<JobRecord> {
+  return {
+    id: job.id,
+    name: job.name,
+    queue: job.queue,
+    priority: job.priority,
+    payload: job.payload,
+    maxRetries: job.maxRetries,
+    timeoutMs: job.timeoutMs,
+    uniqueKey: job.uniqueKey,
+    tags: job.tags.length === 0 ? NO_TAGS : Object.freeze([...job.tags]),
+    scope: job.scope.appId === undefined && job.scope.orgId === undefined
+      ? NO_SCOPE
+      : Object.freeze({ ...job.scope }),
+    state: "pending",
+    runAt: job.runAt ?? now + job.delayMs,
+    attempt: 0,
+    retryCount: 0,
+    crashes: 0,
+    failure: null,
+    result: null,
+    progress: null,
+    cancelRequested: false,
+    workerId: null,
+    createdAt: now,
+    updatedAt: now,
+    startedAt: null,
+    completedAt: null,
+    heartbeatAt: null,
+  };
+}
+
+/** A copy of the record; what it refers to (tags, scope, failure) is frozen. */
+function copy({ job }: Entry): JobRecord {
+  return { ...job };
+}
+
+/** Someone else holds the unique key that a finished job would need to come back. */
+export function uniqueConflict(verb: string, id: string, holder: Entry): DispatchError {
+  return new DispatchError(
+    "unique_conflict",
+    `Cannot ${verb} ${id}: ${holder.job.id} holds its unique key ${
+      JSON.stringify(holder.job.uniqueKey)
+    }`,
+  );
+}
+
+export { copy as copyJob, newRecord };

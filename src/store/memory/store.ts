@@ -1,0 +1,46 @@
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { Store } from "../store.ts";
+import { MemoryDeadLetters } from "./dead_letters.ts";
+import { MemoryJobs } from "./jobs.ts";
+import { MemoryQueues } from "./queues.ts";
+import { MemoryState } from "./state.ts";
+
+/** What {@link memoryStore} takes. */
+export interface MemoryStoreOptions {
+  /** Where it gets the time from. Default: the machine's. */
+  clock?: Clock;
+  /**
+   * How many jobs of each final state, and how many dead letters, are kept at most; the oldest make
+   * room. Default 10,000, about 10 MB of small jobs.
+   */
+  maxFinished?: number;
+  /** Largest payload or result in bytes of JSON. Default 1 MiB. */
+  maxPayloadBytes?: number;
+}
+
+/**
+ * A store in the memory of this process: nothing to install, nothing survives a restart. Several
+ * engines of one process may share one.
+ *
+ * @example
+ * ```ts
+ * import { createExtension, memoryStore } from "@dispatch/dispatch";
+ *
+ * const ext = createExtension({ store: memoryStore({ maxFinished: 500 }), config: false });
+ * ```
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  const state = new MemoryState(options.clock ?? systemClock, options.maxFinished ?? 10_000);
+  return {
+    name: "memory",
+    durable: false,
+    maxPayloadBytes: options.maxPayloadBytes ?? 2 ** 20,
+    jobs: new MemoryJobs(state),
+    deadLetters: new MemoryDeadLetters(state),
+    queues: new MemoryQueues(state),
+    migrate: () => Promise.resolve(),
+    ping: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+    onWake: (wake) => Promise.resolve(state.onWake(wake)),
+  };
+}
