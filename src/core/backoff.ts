@@ -1,4 +1,5 @@
 import { type Duration, parseDuration } from "./duration.ts";
+import { DispatchError, show } from "./errors.ts";
 
 /**
  * How long to wait before a retry: takes the number of the failure (1 after the first) and returns
@@ -19,7 +20,7 @@ export interface BackoffOptions {
 /**
  * Doubles (or multiplies by `factor`) from `base` up to `max`: 1 s, 2 s, 4 s, 8 s, …
  *
- * @throws {DispatchError} `invalid_duration`
+ * @throws {DispatchError} `invalid_duration`, `invalid_option` for a factor that is not above 0
  *
  * @example
  * ```ts
@@ -34,8 +35,13 @@ export function exponential(
   const base = parseDuration(options.base ?? "1s", "backoff base");
   const max = parseDuration(options.max ?? "10m", "backoff max");
   const factor = options.factor ?? 2;
-  // Infinity for a large exponent is fine: min() brings it back.
-  return (failure) => Math.min(max, base * factor ** (failure - 1));
+  if (!Number.isFinite(factor) || factor <= 0) {
+    throw new DispatchError("invalid_option", `Cannot use ${show(factor)} as a backoff factor`, {
+      hint: "Expected a number above 0; 2 doubles the delay each time.",
+    });
+  }
+  // Infinity for a large exponent is fine: min() brings it back. But 0 times it is not a number.
+  return (failure) => base === 0 ? 0 : Math.min(max, base * factor ** (failure - 1));
 }
 
 /**

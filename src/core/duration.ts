@@ -1,4 +1,4 @@
-import { DispatchError } from "./errors.ts";
+import { DispatchError, show } from "./errors.ts";
 
 /** Milliseconds as a number, or text such as `"250ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"7d"`. */
 export type Duration = number | string;
@@ -14,8 +14,8 @@ const PART = /(\d+(?:\.\d+)?)(ms|[smhdw])/g;
 const MAX_MS = 9e12;
 
 /**
- * Reads a duration as milliseconds. Zero is allowed, negative and fractional results are not
- * (fractions of a millisecond are rounded).
+ * Reads a duration as whole milliseconds. Zero is allowed, negative is not. Fractions are rounded,
+ * but never to zero: where zero means "no limit", a short limit must not become none.
  *
  * @param what how an error calls it, e.g. `"timeout"`
  * @throws {DispatchError} `invalid_duration`
@@ -23,13 +23,12 @@ const MAX_MS = 9e12;
 export function parseDuration(value: Duration, what: string): number {
   const ms = typeof value === "number" ? value : readText(value);
   if (ms === null || !Number.isFinite(ms) || ms < 0 || ms > MAX_MS) {
-    const found = typeof value === "string" ? JSON.stringify(value) : String(value);
     throw new DispatchError(
       "invalid_duration",
-      `Cannot read ${what} as a duration: current value is ${found}`,
+      `Cannot read ${what} as a duration: current value is ${show(value)}`,
     );
   }
-  return Math.round(ms);
+  return ms > 0 ? Math.max(1, Math.round(ms)) : 0;
 }
 
 function readText(value: unknown): number | null {
@@ -41,10 +40,9 @@ function readText(value: unknown): number | null {
   return ms;
 }
 
-/** An ISO 8601 date and time with its zone: without one it would mean another moment on each machine. */
+/** An ISO 8601 date, or date and time. A time needs a zone: else each machine reads another moment. */
 const ISO =
-  /^[+-]?\d{4,6}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)$/i;
-const ISO_DATE = /^\d{4}-\d{2}-\d{2}$/;
+  /^([+-]\d{6}|\d{4})-(\d{2})-(\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2}))?$/i;
 
 /**
  * Reads a moment as epoch milliseconds. A bare date means midnight UTC.
@@ -52,17 +50,21 @@ const ISO_DATE = /^\d{4}-\d{2}-\d{2}$/;
  * @throws {DispatchError} `invalid_moment`
  */
 export function parseMoment(value: Moment, what: string): number {
-  const ms = value instanceof Date
-    ? value.getTime()
-    : typeof value === "string" && (ISO.test(value) || ISO_DATE.test(value))
-    ? Date.parse(value)
-    : NaN;
+  const ms = value instanceof Date ? value.getTime() : readIso(value);
   if (Number.isNaN(ms)) {
-    const found = typeof value === "string" ? JSON.stringify(value) : String(value);
     throw new DispatchError(
       "invalid_moment",
-      `Cannot read ${what} as a moment: current value is ${found}`,
+      `Cannot read ${what} as a moment: current value is ${show(value)}`,
     );
   }
   return ms;
+}
+
+function readIso(value: unknown): number {
+  const parts = typeof value === "string" ? ISO.exec(value) : null;
+  if (parts === null) return NaN;
+  // Date.parse() takes the 30th of February for the 2nd of March.
+  const day = new Date(0);
+  day.setUTCFullYear(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3]));
+  return day.getUTCDate() === Number(parts[3]) ? Date.parse(parts[0]) : NaN;
 }

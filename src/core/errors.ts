@@ -95,13 +95,32 @@ export class DispatchError extends Error {
   }
 }
 
-/** The message of anything that can be thrown. */
+/** The message of anything that can be thrown. It never throws itself, whatever it is given. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message || thrown.name;
   try {
-    return String(thrown);
+    return String(thrown instanceof Error ? thrown.message || thrown.name : thrown);
   } catch { // an object without a prototype has no toString
-    return Object.prototype.toString.call(thrown);
+    return plainText(thrown);
+  }
+}
+
+/** What a message shows of a value that someone passed: at most 80 characters, and it never throws. */
+export function show(value: unknown): string {
+  let text: string;
+  try {
+    const quoted = typeof value === "string" || typeof value === "object";
+    text = quoted ? JSON.stringify(value) ?? String(value) : String(value);
+  } catch {
+    text = plainText(value);
+  }
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function plainText(value: unknown): string {
+  try {
+    return Object.prototype.toString.call(value);
+  } catch { // a revoked proxy cannot even be asked what it is
+    return "something that cannot be described";
   }
 }
 
@@ -121,6 +140,20 @@ export function wrongState(
   return new DispatchError("wrong_state", `Cannot ${verb} ${what} ${id}: it is ${state}`, {
     hint: `Only ${allowed} can be ${PAST[verb] ?? verb}.`,
   });
+}
+
+/** `unique_conflict` for a job that cannot come back while another holds its unique key. */
+export function uniqueConflict(
+  verb: string,
+  what: string,
+  id: string,
+  holderId: string,
+  key: string | null,
+): DispatchError {
+  return new DispatchError(
+    "unique_conflict",
+    `Cannot ${verb} ${what} ${id}: ${holderId} holds its unique key ${JSON.stringify(key)}`,
+  );
 }
 
 const PAST: Record<string, string> = {

@@ -1,4 +1,4 @@
-import { DispatchError } from "./errors.ts";
+import { DispatchError, show } from "./errors.ts";
 
 /**
  * Identifiers are TypeIDs: a prefix and a UUIDv7 in Crockford base32, so that they sort by time
@@ -75,7 +75,7 @@ export function isId(prefix: IdPrefix, text: string): boolean {
  */
 export function checkId(prefix: IdPrefix, text: string): string {
   if (typeof text === "string" && isId(prefix, text)) return text;
-  throw new DispatchError("invalid_id", `Cannot use ${JSON.stringify(text)} as an identifier`, {
+  throw new DispatchError("invalid_id", `Cannot use ${show(text)} as an identifier`, {
     hint: `Expected ${prefix}_ and 26 characters, such as ${prefix}_01jd0gxm6te4fs5b9v3q8n2kzr.`,
   });
 }

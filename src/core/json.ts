@@ -1,4 +1,4 @@
-import { DispatchError } from "./errors.ts";
+import { DispatchError, messageOf } from "./errors.ts";
 
 /** A value that JSON can carry without loss. */
 export type Json =
@@ -28,8 +28,7 @@ const encoder = new TextEncoder();
  */
 export function encodeJson(value: unknown, what: string, maxBytes: number): JsonText {
   if (value === undefined || value === null) return "null";
-  refuseLossy(value, what, []);
-  const text = JSON.stringify(value) ?? "null"; // toJSON() may have said undefined
+  const text = stringify(value, what);
   // A UTF-16 unit takes at most 3 bytes in UTF-8: most texts need no exact count.
   if (text.length * 3 > maxBytes) {
     const bytes = encoder.encode(text).length;
@@ -48,7 +47,21 @@ export function decodeJson(text: JsonText): unknown {
   return text === "null" ? null : JSON.parse(text);
 }
 
-/** Walks the value once; `ancestors` is both the cycle check and, on failure, the path. */
+/** Deeper nesting would exhaust the stack, here or in whatever reads it later. */
+const MAX_DEPTH = 1000;
+
+function stringify(value: unknown, what: string): JsonText {
+  try {
+    refuseLossy(value, what, []);
+    return JSON.stringify(value) ?? "null"; // toJSON() may have said undefined
+  } catch (thrown) {
+    if (thrown instanceof DispatchError) throw thrown;
+    const problem = `cannot be read: ${messageOf(thrown)}`; // a getter or toJSON() threw
+    throw lossy(what, problem, thrown);
+  }
+}
+
+/** Walks the value once; `ancestors` is both the cycle check and the depth. */
 function refuseLossy(value: unknown, path: string, ancestors: object[]): void {
   switch (typeof value) {
     case "string":
@@ -66,25 +79,46 @@ function refuseLossy(value: unknown, path: string, ancestors: object[]): void {
   if (value === null) return;
   if (ancestors.includes(value)) throw lossy(path, "refers back to itself (a cycle)");
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
-    return refuseToJson(value, path, ancestors);
+    return refuseDescribed(value, path, ancestors);
   }
+  refuseContent(value, path, ancestors);
+}
+
+/** An object that describes itself (a Date, a URL): what it says must be JSON in its turn. */
+function refuseDescribed(value: object, path: string, ancestors: object[]): void {
+  const described = (value as { toJSON(): unknown }).toJSON();
+  if (described === null && value instanceof Date) throw lossy(path, "is an invalid Date");
+  if (described === undefined && Array.isArray(ancestors.at(-1))) throw lossy(path, IS_UNDEFINED);
+  if (typeof described !== "object" || described === null) {
+    return refuseLossy(described, path, ancestors);
+  }
+  if (described === value) return refuseContent(value, path, ancestors);
   ancestors.push(value);
+  if (ancestors.includes(described)) throw lossy(path, "refers back to itself (a cycle)");
+  refuseContent(described, path, ancestors); // whose own toJSON() nobody asks
+  ancestors.pop();
+}
+
+function refuseContent(value: object, path: string, ancestors: object[]): void {
+  if (ancestors.push(value) > MAX_DEPTH) {
+    throw lossy(path, `is nested too deep: more than ${MAX_DEPTH} levels`);
+  }
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
-      if (value[i] === undefined) {
-        throw lossy(`${path}[${i}]`, "is undefined, which JSON cannot carry");
-      }
+      if (value[i] === undefined) throw lossy(`${path}[${i}]`, IS_UNDEFINED);
       if (typeof value[i] !== "string") refuseLossy(value[i], `${path}[${i}]`, ancestors);
     }
   } else {
     const prototype = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null && isLossyClass(value)) {
+    const plain = prototype === Object.prototype || prototype === null;
+    if (!plain && isLossyClass(value)) {
       throw lossy(
         path,
         `is a ${value.constructor?.name ?? "special object"}, whose content JSON would drop`,
       );
     }
     for (const key in value) {
+      if (!plain && !Object.hasOwn(value, key)) continue;
       const child = (value as Record<string, unknown>)[key];
       const kind = typeof child;
       // Paths are only built for what may nest or fail: this walk is on the path of every enqueue.
@@ -96,23 +130,18 @@ function refuseLossy(value: unknown, path: string, ancestors: object[]): void {
   ancestors.pop();
 }
 
-/** An object that describes itself (a Date, a URL): what it says must be JSON in its turn. */
-function refuseToJson(value: object, path: string, ancestors: object[]): void {
-  const described = (value as { toJSON(): unknown }).toJSON();
-  if (described === null && value instanceof Date) throw lossy(path, "is an invalid Date");
-  if (described === value) return;
-  ancestors.push(value);
-  refuseLossy(described, path, ancestors);
-  ancestors.pop();
-}
-
-/** Containers whose entries are not own enumerable properties: JSON.stringify writes `{}`. */
+/** What JSON.stringify would write as `{}`, as null, or not at all. */
 function isLossyClass(value: object): boolean {
   return value instanceof Map || value instanceof Set || value instanceof WeakMap ||
     value instanceof WeakSet || value instanceof Promise || value instanceof RegExp ||
-    value instanceof Error || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+    value instanceof Error || value instanceof ArrayBuffer || ArrayBuffer.isView(value) ||
+    value instanceof Date || value instanceof BigInt || value instanceof Symbol ||
+    (value instanceof Number && !Number.isFinite(value.valueOf()));
 }
 
-function lossy(path: string, problem: string): DispatchError {
-  return new DispatchError("payload_not_json", `Cannot store ${path}: it ${problem}`);
+const IS_UNDEFINED = "is undefined, which JSON cannot carry";
+
+function lossy(path: string, problem: string, cause?: unknown): DispatchError {
+  const where = path.length > 200 ? `${path.slice(0, 200)}…` : path;
+  return new DispatchError("payload_not_json", `Cannot store ${where}: it ${problem}`, { cause });
 }

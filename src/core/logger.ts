@@ -1,3 +1,5 @@
+import { messageOf } from "./errors.ts";
+
 /** Facts that go with a log message, by name. */
 export type LogFields = Record<string, unknown>;
 
@@ -31,8 +33,7 @@ export function consoleLogger(
   const lowest = levels.indexOf(options.level ?? "info");
   const write = (level: typeof levels[number]) =>
     levels.indexOf(level) < lowest ? ignore : (message: string, fields?: LogFields): void => {
-      // deno-lint-ignore no-console -- the one place that writes to it
-      console[level](`[dispatch] ${message}${fields ? formatFields(fields) : ""}`);
+      console[level](oneLine(`[dispatch] ${message}${fields ? formatFields(fields) : ""}`));
     };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
@@ -42,16 +43,23 @@ export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore,
 
 function ignore(): void {}
 
+/** One line an event, whatever an error message holds: a log must not be forgeable. */
+function oneLine(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 function formatFields(fields: LogFields): string {
   let line = "";
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined) continue;
     const text = value instanceof Error
-      ? value.message
+      ? messageOf(value)
       : typeof value === "string"
       ? value
       : inspect(value);
-    // One line an event, whatever an error message holds: a log must not be forgeable.
     line += ` ${key}=${/[\s"]/.test(text) ? JSON.stringify(text) : text}`;
   }
   return line;
@@ -61,6 +69,6 @@ function inspect(value: unknown): string {
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
-    return String(value);
+    return messageOf(value);
   }
 }

@@ -1,4 +1,4 @@
-import { DispatchError } from "./errors.ts";
+import { DispatchError, show } from "./errors.ts";
 
 const MAX_LENGTH = 200;
 
@@ -51,8 +51,4 @@ export function listNames(names: Iterable<string>): string {
   const all = [...names].map((name) => JSON.stringify(name));
   if (all.length === 0) return "none";
   return all.length === 1 ? all[0] : `${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
-}
-
-function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : String(value);
 }

@@ -32,6 +32,9 @@ export type Outcome =
   | { readonly kind: "dead"; readonly failure: Failure }
   | { readonly kind: "cancel"; readonly reason: string };
 
+/** Longest message and longest stack that are stored. */
+const MAX_TEXT = 4000;
+
 /**
  * A job whose leases ran out this often is in a crash loop. From the one before it runs apart, so
  * that at the last count only the culprit is blamed and not the jobs that happened to run beside it.
@@ -102,6 +105,15 @@ export function snooze(duration: Duration): JobSignal {
   return new JobSignal("snooze", "snoozed", parseDuration(duration, "snooze"));
 }
 
+/** True for what a handler throws on purpose. Asking must not throw: not even a revoked proxy. */
+export function isJobSignal(thrown: unknown): thrown is JobSignal {
+  try {
+    return thrown instanceof JobSignal;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Decides what a thrown value means for the job: the only place where retries are decided.
  *
@@ -113,10 +125,13 @@ export function decideFailure(
   backoff: Backoff,
   code: ErrorCode = "handler_failed",
 ): Outcome {
-  if (thrown instanceof JobSignal) {
-    if (thrown.kind === "cancel") return { kind: "cancel", reason: thrown.message };
+  if (isJobSignal(thrown)) {
+    if (thrown.kind === "cancel") {
+      return { kind: "cancel", reason: thrown.message.slice(0, MAX_TEXT) };
+    }
     if (thrown.kind === "snooze") return { kind: "release", delayMs: thrown.delayMs };
-    return { kind: "dead", failure: { code: "discarded", message: thrown.message } };
+    const message = thrown.message.slice(0, MAX_TEXT);
+    return { kind: "dead", failure: { code: "discarded", message } };
   }
   const failure = toFailure(thrown, code);
   if (job.retryCount >= job.maxRetries) return { kind: "dead", failure };
@@ -132,9 +147,18 @@ function retryDelay(backoff: Backoff, failure: number): number {
   }
 }
 
-/** Describes a thrown value for storage, within bounds. */
+/** Describes a thrown value for storage, within bounds. Handlers throw anything: this must not. */
 export function toFailure(thrown: unknown, code: ErrorCode): Failure {
-  const message = messageOf(thrown).slice(0, 4000);
-  const stack = thrown instanceof Error ? thrown.stack?.slice(0, 4000) : undefined;
+  const message = messageOf(thrown).slice(0, MAX_TEXT);
+  const stack = stackOf(thrown)?.slice(0, MAX_TEXT);
   return stack === undefined ? { code, message } : { code, message, stack };
+}
+
+function stackOf(thrown: unknown): string | undefined {
+  try {
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    return typeof stack === "string" ? stack : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -4,7 +4,7 @@ import { DispatchError } from "../core/errors.ts";
 import { checkId, newId } from "../core/id.ts";
 import { type Job, toJob } from "../core/job.ts";
 import { checkJobName, checkQueue } from "../core/name.ts";
-import type { DeadLetterFilter as StoreFilter, Store } from "../store/store.ts";
+import type { DeadLetterSelector, Store } from "../store/store.ts";
 import { type List, type ListOptions, readPage, toList } from "./list.ts";
 
 /** Which dead letters are meant; what is left out does not narrow. */
@@ -117,7 +117,7 @@ export class DeadLetters {
   }
 }
 
-function readFilter({ queue, jobName, replayed, olderThan }: DeadLetterFilter): StoreFilter {
+function readFilter({ queue, jobName, replayed, olderThan }: DeadLetterFilter): DeadLetterSelector {
   return {
     queue: queue === undefined ? undefined : checkQueue(queue),
     jobName: jobName === undefined ? undefined : checkJobName(jobName),

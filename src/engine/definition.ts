@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Backoff } from "../core/backoff.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
-import { DispatchError } from "../core/errors.ts";
+import { DispatchError, show } from "../core/errors.ts";
 import type { Scope } from "../core/job.ts";
 import { checkJobName, checkQueue } from "../core/name.ts";
 import type { Engine } from "./engine.ts";
@@ -131,6 +131,7 @@ export interface PlainJobOptions<Input, Result> extends JobOptions {
 export function defineJob<S extends StandardSchemaV1, Result>(
   options: SchemaJobOptions<S, Result>,
 ): JobDefinition<StandardSchemaV1.InferInput<S>, Awaited<Result>>;
+/** Defines a kind of job whose input nothing checks. */
 export function defineJob<Input, Result>(
   options: PlainJobOptions<Input, Result>,
 ): JobDefinition<Input, Awaited<Result>>;
@@ -164,7 +165,7 @@ export function defineJob(
 /** @throws {DispatchError} `invalid_option` */
 export function checkPriority(value: number, what: string): number {
   if (Number.isInteger(value) && Math.abs(value) <= 1_000_000) return value;
-  throw new DispatchError("invalid_option", `Cannot use ${what}: current value is ${value}`, {
+  throw new DispatchError("invalid_option", `Cannot use ${what}: current value is ${show(value)}`, {
     hint: "A priority is a whole number from -1,000,000 to 1,000,000; higher runs first.",
   });
 }
@@ -172,7 +173,7 @@ export function checkPriority(value: number, what: string): number {
 /** @throws {DispatchError} `invalid_option` */
 export function checkCount(value: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= 1_000_000) return value;
-  throw new DispatchError("invalid_option", `Cannot use ${what}: current value is ${value}`, {
+  throw new DispatchError("invalid_option", `Cannot use ${what}: current value is ${show(value)}`, {
     hint: "Expected a whole number from 0 to 1,000,000.",
   });
 }

@@ -67,18 +67,18 @@ export class Engine {
    * @throws {DispatchError} `duplicate_job` for another definition of a known name
    */
   register(...definitions: readonly AnyJobDefinition[]): void {
+    const all = new Map(this.#definitions);
     for (const definition of definitions) {
-      const known = this.#definitions.get(definition.name);
-      if (known !== undefined && known !== definition) {
+      const { name } = definition;
+      if ((all.get(name) ?? definition) !== definition) {
         throw new DispatchError(
           "duplicate_job",
-          `Cannot register job ${
-            JSON.stringify(definition.name)
-          }: another definition has this name`,
+          `Cannot register job ${JSON.stringify(name)}: another definition has this name`,
         );
       }
+      all.set(name, definition);
     }
-    for (const definition of definitions) this.#definitions.set(definition.name, definition);
+    for (const [name, definition] of all) this.#definitions.set(name, definition);
     this.#machinery?.worker?.wake();
   }
 
@@ -95,6 +95,7 @@ export class Engine {
     input: Input,
     options?: EnqueueOptions,
   ): Promise<Job>;
+  /** Enqueues a job by name: its definition need not be registered in this process. */
   enqueue(job: string, input?: unknown, options?: EnqueueOptions): Promise<Job>;
   async enqueue(
     job: AnyJobDefinition | string,
@@ -200,14 +201,20 @@ export class Engine {
   /** Starts working on a store, which is migrated already. Called by the extension. */
   async start(store: Store): Promise<void> {
     if (this.#machinery !== null) return;
-    this.#machinery = new Machinery({
+    const machinery = this.#machinery = new Machinery({
       engine: this,
       store,
       settings: this.#settings,
       lifecycle: this.#lifecycle,
       definitions: this.#definitions,
     });
-    await this.#machinery.start();
+    try {
+      await machinery.start();
+    } catch (error) {
+      this.#machinery = null; // so that a start can be tried again
+      await machinery.stop().catch(() => {});
+      throw error;
+    }
   }
 
   /** Drains and stops for good. Called by the extension, which closes the store. */

@@ -1,8 +1,8 @@
 import { type Duration, type Moment, parseDuration, parseMoment } from "../core/duration.ts";
-import { DispatchError } from "../core/errors.ts";
+import { DispatchError, show } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { NewJob, Scope } from "../core/job.ts";
-import { encodeJson } from "../core/json.ts";
+import { decodeJson, encodeJson } from "../core/json.ts";
 import { checkJobName, checkQueue } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
 import { type AnyJobDefinition, checkCount, checkPriority } from "./definition.ts";
@@ -94,7 +94,10 @@ export function buildJob(
     scope: options.scope === undefined ? NO_SCOPE : checkScope(options.scope),
   };
   if (definition?.input === undefined) return job;
-  const checked = validate(definition.input, input, name);
+  // Not the input but what will be read back is checked: a Date that comes back as a text, or
+  // undefined as null, would pass here and then never run.
+  const isPlain = typeof input !== "object" && input !== undefined;
+  const checked = validate(definition.input, isPlain ? input : decodeJson(job.payload), name);
   return checked instanceof Promise ? checked.then(() => job) : job;
 }
 
@@ -108,7 +111,7 @@ function checkUniqueKey(key: unknown): string {
 function checkTags(tags: unknown): readonly string[] {
   const fits = Array.isArray(tags) && tags.length <= 50 &&
     tags.every((tag) => typeof tag === "string" && tag.length > 0 && tag.length <= 200);
-  if (fits) return tags;
+  if (fits) return [...tags]; // the write may come after the caller has changed them
   throw new DispatchError("invalid_option", `Cannot use ${show(tags)} as tags`, {
     hint: "Expected at most 50 texts of 1 to 200 characters.",
   });
@@ -124,11 +127,4 @@ function checkScope(scope: Scope): Scope {
   throw new DispatchError("invalid_option", `Cannot use ${show(scope)} as a scope`, {
     hint: "Expected { appId, orgId }, each a text of 1 to 200 characters or left out.",
   });
-}
-
-function show(value: unknown): string {
-  const text = typeof value === "string"
-    ? JSON.stringify(value)
-    : JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -3,7 +3,7 @@ import { DispatchError, messageOf } from "../core/errors.ts";
 import type { JsonText } from "../core/json.ts";
 import type { ClaimedJob, Lease, LeaseStatus } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Extension, JobStore } from "../store/store.ts";
+import type { JobStore, LeaseExtension } from "../store/store.ts";
 import { createBatcher } from "./batcher.ts";
 import { every } from "./every.ts";
 
@@ -25,7 +25,7 @@ export interface HeartbeatOptions {
 /** Extends every lease of a worker at an interval, and learns which are lost or to be cancelled. */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
-  readonly #report: (extension: Extension) => Promise<LeaseStatus>;
+  readonly #report: (extension: LeaseExtension) => Promise<LeaseStatus>;
   #stop: (() => Promise<void>) | null = null;
   #failures = 0;
 

@@ -1,4 +1,4 @@
-import { DispatchError } from "../core/errors.ts";
+import { DispatchError, show } from "../core/errors.ts";
 import { checkId } from "../core/id.ts";
 import {
   type Job,
@@ -53,7 +53,7 @@ export class Jobs {
     if (state !== undefined && !JOB_STATES.includes(state)) {
       throw new DispatchError(
         "invalid_option",
-        `Cannot list jobs of state ${JSON.stringify(state)}`,
+        `Cannot list jobs of state ${show(state)}`,
         {
           hint: `Known states are ${listNames(JOB_STATES)}.`,
         },

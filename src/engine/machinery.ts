@@ -50,7 +50,11 @@ export class Machinery {
     this.store = store;
     this.#settings = settings;
     this.#lifecycle = lifecycle;
-    this.enqueue = createBatcher((batch) => jobs.enqueue(batch), ENQUEUE_BATCH);
+    this.enqueue = createBatcher(
+      (batch) => jobs.enqueue(batch),
+      ENQUEUE_BATCH,
+      (batch) => jobs.get(batch.map((job) => job.id)),
+    );
     this.results = new Results({ jobs, clock, logger, pollMs, maxPollMs });
     this.#settler = new Settler({
       store,

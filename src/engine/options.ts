@@ -1,7 +1,7 @@
 import { type Backoff, defaultBackoff } from "../core/backoff.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
-import { DispatchError } from "../core/errors.ts";
+import { DispatchError, show } from "../core/errors.ts";
 import { consoleLogger, type Logger } from "../core/logger.ts";
 import { checkQueue } from "../core/name.ts";
 import type { LifecycleExtension } from "./lifecycle.ts";
@@ -100,7 +100,7 @@ export function readOptions(options: EngineOptions): EngineSettings {
 
 function checkConcurrency(value: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= 100_000) return value;
-  throw new DispatchError("invalid_concurrency", `Cannot run ${value} jobs at once`);
+  throw new DispatchError("invalid_concurrency", `Cannot run ${show(value)} jobs at once`);
 }
 
 function checkQueues(queues: readonly string[]): readonly string[] {

@@ -1,4 +1,4 @@
-import { DispatchError } from "../core/errors.ts";
+import { DispatchError, show } from "../core/errors.ts";
 import { checkQueue } from "../core/name.ts";
 import type { Queue } from "../core/queue.ts";
 import type { Store } from "../store/store.ts";
@@ -61,7 +61,7 @@ export function checkLimits(name: string, { concurrency }: QueueLimits): QueueLi
   if (Number.isInteger(concurrency) && concurrency >= 1) return { concurrency };
   throw new DispatchError(
     "invalid_concurrency",
-    `Cannot limit queue ${JSON.stringify(name)} to ${concurrency} jobs at once`,
+    `Cannot limit queue ${JSON.stringify(name)} to ${show(concurrency)} jobs at once`,
     { hint: "Expected a whole number from 1, or null for no limit; pause the queue to stop it." },
   );
 }

@@ -28,7 +28,10 @@ export interface ResultsOptions {
 export class Results {
   readonly #options: ResultsOptions;
   readonly #waiters = new Map<string, Set<Waiter>>();
-  readonly #stopped = new AbortController();
+  /** Of those, the ones that were never read. */
+  readonly #fresh = new Set<string>();
+  #nudge = new AbortController();
+  #stopped = false;
   #polling = false;
   #failing = false;
 
@@ -66,7 +69,9 @@ export class Results {
       }
       const waiters = this.#waiters.get(id) ?? new Set();
       this.#waiters.set(id, waiters.add(waiter));
-      if (!this.#polling) void this.#poll();
+      this.#fresh.add(id);
+      if (this.#polling) this.#nudge.abort();
+      else void this.#poll();
     });
   }
 
@@ -84,7 +89,8 @@ export class Results {
 
   /** Rejects everyone who still waits. */
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped = true;
+    this.#nudge.abort();
     for (const [id, waiters] of this.#waiters) {
       for (const waiter of waiters) {
         waiter.reject(
@@ -95,22 +101,23 @@ export class Results {
     this.#waiters.clear();
   }
 
+  /** Reads newcomers at once, and all that is waited for at intervals that grow. */
   async #poll(): Promise<void> {
     const { clock, pollMs, maxPollMs } = this.#options;
     this.#polling = true;
-    let polls = 0;
-    let known = 0;
+    let delay = pollMs;
+    let nextRound = clock.now() + delay;
     await undefined; // callers of the same turn share the first read
-    while (this.#waiters.size > 0) {
-      if (this.#waiters.size > known) polls = 0; // newcomers are answered soon
-      await this.#read([...this.#waiters.keys()]);
-      known = this.#waiters.size;
-      if (known === 0) break;
-      await sleep(
-        clock,
-        Math.min(maxPollMs, pollMs * 2 ** Math.min(polls++, 20)),
-        this.#stopped.signal,
-      );
+    while (this.#waiters.size > 0 && !this.#stopped) {
+      const isRound = clock.now() >= nextRound;
+      const ids = isRound ? [...this.#waiters.keys()] : [...this.#fresh];
+      delay = isRound ? Math.min(maxPollMs, delay * 2) : pollMs;
+      nextRound = isRound ? clock.now() + delay : Math.min(nextRound, clock.now() + delay);
+      this.#fresh.clear();
+      await this.#read(ids);
+      if (this.#fresh.size > 0) continue;
+      this.#nudge = new AbortController();
+      await sleep(clock, nextRound - clock.now(), this.#nudge.signal);
     }
     this.#polling = false;
   }

@@ -38,8 +38,9 @@ export interface Store {
   /** Lets go of everything that it opened itself. */
   close(): Promise<void>;
   /**
-   * Calls `wake` soon after jobs of a queue may have become ready, as a hint: it may come late,
-   * twice or never, since polling finds every job. Returns how to stop it.
+   * Calls `wake` soon after jobs of a queue may have become ready to claim, also by a free place in
+   * a queue with a limit. It is a hint: it may come late, twice or never, since polling finds every
+   * job. Returns how to stop it.
    */
   onWake?(wake: (queue: string) => void): Promise<() => Promise<void>>;
 }
@@ -61,7 +62,7 @@ export interface ClaimRequest {
 }
 
 /** A lease to extend, and what its handler wants to be known meanwhile. */
-export interface Extension {
+export interface LeaseExtension {
   /** The lease. */
   readonly lease: Lease;
   /** New progress, or `undefined` to leave it as it is. */
@@ -130,7 +131,7 @@ export interface JobStore {
    */
   nextDue(queues: readonly string[], names: readonly string[]): Promise<number | null>;
   /** Extends the leases that are still held, from now. */
-  extend(extensions: readonly Extension[], leaseMs: number): Promise<LeaseStatus[]>;
+  extend(extensions: readonly LeaseExtension[], leaseMs: number): Promise<LeaseStatus[]>;
   /**
    * Ends attempts: the only way out of `running`, apart from {@link JobStore.rescue}. `dead` writes
    * the dead letter in the same transaction. Where cancellation was asked for, every outcome but
@@ -174,7 +175,7 @@ export interface JobStore {
 }
 
 /** Which dead letters are meant. Every field that is set narrows the selection. */
-export interface DeadLetterFilter {
+export interface DeadLetterSelector {
   /** Only those of this queue. */
   readonly queue?: string;
   /** Only those of jobs of this name. */
@@ -186,7 +187,7 @@ export interface DeadLetterFilter {
 }
 
 /** Which dead letters to list. */
-export interface DeadLetterQuery extends DeadLetterFilter {
+export interface DeadLetterQuery extends DeadLetterSelector {
   /** At most so many. */
   readonly limit: number;
   /** Skips so many. */
@@ -202,7 +203,7 @@ export interface DeadLetterStore {
   /** Lists them, the latest failure first. */
   list(query: DeadLetterQuery): Promise<Page<DeadLetterRecord>>;
   /** Counts them. */
-  count(filter: DeadLetterFilter): Promise<number>;
+  count(filter: DeadLetterSelector): Promise<number>;
   /**
    * Enqueues the job of a letter again, as a new job with the given id, and marks the letter, in
    * one transaction.
@@ -212,7 +213,7 @@ export interface DeadLetterStore {
    */
   replay(id: string, jobId: string): Promise<JobRecord>;
   /** Removes at most `limit` of them. Returns how many. */
-  purge(filter: DeadLetterFilter, limit: number): Promise<number>;
+  purge(filter: DeadLetterSelector, limit: number): Promise<number>;
 }
 
 /** The queues of a store. */

@@ -1,8 +1,8 @@
 import type { DeadLetterRecord } from "../../core/dead_letter.ts";
-import { notFound, wrongState } from "../../core/errors.ts";
+import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
 import type { JobRecord } from "../../core/job.ts";
-import type { DeadLetterFilter, DeadLetterQuery, DeadLetterStore, Page } from "../store.ts";
-import { copyJob, newRecord, uniqueConflict } from "./jobs.ts";
+import type { DeadLetterQuery, DeadLetterSelector, DeadLetterStore, Page } from "../store.ts";
+import { copyJob, newRecord } from "./record.ts";
 import type { LetterEntry, MemoryState } from "./state.ts";
 
 /** The dead letters of a memory store. */
@@ -32,7 +32,7 @@ export class MemoryDeadLetters implements DeadLetterStore {
   }
 
   // deno-lint-ignore require-await
-  async count(filter: DeadLetterFilter): Promise<number> {
+  async count(filter: DeadLetterSelector): Promise<number> {
     let count = 0;
     for (const entry of this.#state.letters.values()) if (this.#matches(entry, filter)) count++;
     return count;
@@ -53,7 +53,9 @@ export class MemoryDeadLetters implements DeadLetterStore {
       );
     }
     const holder = state.holder(letter.jobName, letter.uniqueKey);
-    if (holder !== undefined) throw uniqueConflict("replay", id, holder);
+    if (holder !== undefined) {
+      throw uniqueConflict("replay", "dead letter", id, holder.job.id, letter.uniqueKey);
+    }
     const now = state.clock.now();
     const {
       jobName: name,
@@ -74,7 +76,7 @@ export class MemoryDeadLetters implements DeadLetterStore {
   }
 
   // deno-lint-ignore require-await
-  async purge(filter: DeadLetterFilter, limit: number): Promise<number> {
+  async purge(filter: DeadLetterSelector, limit: number): Promise<number> {
     let purged = 0;
     for (const entry of this.#state.letters.values()) {
       if (purged >= limit) break;
@@ -83,7 +85,7 @@ export class MemoryDeadLetters implements DeadLetterStore {
     return purged;
   }
 
-  #matches({ letter }: LetterEntry, filter: DeadLetterFilter): boolean {
+  #matches({ letter }: LetterEntry, filter: DeadLetterSelector): boolean {
     return (filter.queue === undefined || letter.queue === filter.queue) &&
       (filter.jobName === undefined || letter.jobName === filter.jobName) &&
       (filter.replayed === undefined || (letter.replayedAt !== null) === filter.replayed) &&

@@ -1,24 +1,22 @@
 import type { EpochMs } from "../../core/clock.ts";
-import { DispatchError, notFound, wrongState } from "../../core/errors.ts";
+import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
 import type { JobCounts, JobRecord, NewJob } from "../../core/job.ts";
 import type { ClaimedJob, LeaseStatus } from "../../core/lease.ts";
 import type {
   ClaimRequest,
-  Extension,
   JobQuery,
   JobStore,
+  LeaseExtension,
   Page,
   RetentionAges,
   Settlement,
 } from "../store.ts";
-import { type Entry, isFinished, isWaiting, type Mutable, type QueueEntry } from "./entry.ts";
+import { type Entry, isFinished, isWaiting, type QueueEntry } from "./entry.ts";
 import { withPrefix } from "../../core/id.ts";
 import type { ReadyQueue } from "./ready_queue.ts";
+import { copyJob, newRecord } from "./record.ts";
 import { rescueEntry, settleEntry } from "./settle.ts";
 import type { MemoryState } from "./state.ts";
-
-const NO_TAGS: readonly string[] = Object.freeze([]);
-const NO_SCOPE = Object.freeze({});
 
 /** The jobs of a memory store. Every method finishes in one turn, so each call is atomic. */
 export class MemoryJobs implements JobStore {
@@ -38,7 +36,7 @@ export class MemoryJobs implements JobStore {
       const entry = state.holder(jobs[i].name, jobs[i].uniqueKey) ??
         state.add(newRecord(jobs[i], now), now);
       queues.add(entry.job.queue);
-      records[i] = copy(entry);
+      records[i] = copyJob(entry);
     }
     for (const queue of queues) state.wake(queue);
     return records;
@@ -61,7 +59,7 @@ export class MemoryJobs implements JobStore {
         if (line === null) break;
         const entry = line.pop();
         state.lease(entry, request.workerId, request.leaseMs, now);
-        claimed.push({ job: copy(entry), lease: { jobId: entry.job.id, token: entry.token } });
+        claimed.push({ job: copyJob(entry), lease: { jobId: entry.job.id, token: entry.token } });
       }
     }
     return claimed;
@@ -84,7 +82,7 @@ export class MemoryJobs implements JobStore {
   }
 
   // deno-lint-ignore require-await
-  async extend(extensions: readonly Extension[], leaseMs: number): Promise<LeaseStatus[]> {
+  async extend(extensions: readonly LeaseExtension[], leaseMs: number): Promise<LeaseStatus[]> {
     const now = this.#state.clock.now();
     return extensions.map(({ lease, progress }) => {
       const entry = this.#held(lease.jobId, lease.token);
@@ -120,7 +118,7 @@ export class MemoryJobs implements JobStore {
       if (rescued.length >= limit) break;
       if (entry.leaseUntil > now) continue;
       rescueEntry(this.#state, entry, now);
-      rescued.push(copy(entry));
+      rescued.push(copyJob(entry));
     }
     return rescued;
   }
@@ -138,7 +136,7 @@ export class MemoryJobs implements JobStore {
       job.cancelRequested = true;
       job.updatedAt = now;
     }
-    return copy(entry);
+    return copyJob(entry);
   }
 
   // deno-lint-ignore require-await
@@ -149,7 +147,9 @@ export class MemoryJobs implements JobStore {
       throw wrongState("retry", "job", id, job.state, "a failed, cancelled or retrying job");
     }
     const holder = this.#state.holder(job.name, job.uniqueKey);
-    if (holder !== undefined && holder !== entry) throw uniqueConflict("retry", id, holder);
+    if (holder !== undefined && holder !== entry) {
+      throw uniqueConflict("retry", "job", id, holder.job.id, job.uniqueKey);
+    }
     const now = this.#state.clock.now();
     job.retryCount = 0;
     job.crashes = 0;
@@ -157,7 +157,7 @@ export class MemoryJobs implements JobStore {
     this.#state.wait(entry, now, now);
     const letter = this.#state.letters.get(withPrefix("dlq", id))?.letter;
     if (letter !== undefined) letter.replayedAt ??= now;
-    return copy(entry);
+    return copyJob(entry);
   }
 
   // deno-lint-ignore require-await
@@ -173,7 +173,7 @@ export class MemoryJobs implements JobStore {
   async get(ids: readonly string[]): Promise<(JobRecord | null)[]> {
     return ids.map((id) => {
       const entry = this.#state.jobs.get(id);
-      return entry === undefined ? null : copy(entry);
+      return entry === undefined ? null : copyJob(entry);
     });
   }
 
@@ -186,7 +186,7 @@ export class MemoryJobs implements JobStore {
         (queue === undefined || job.queue === queue) &&
         (name === undefined || job.name === name),
     );
-    return { items: items.map(copy), nextCursor };
+    return { items: items.map(copyJob), nextCursor };
   }
 
   // deno-lint-ignore require-await
@@ -255,52 +255,3 @@ function comesBefore(a: JobRecord, b: JobRecord): boolean {
   if (a.priority !== b.priority) return a.priority > b.priority;
   return a.runAt !== b.runAt ? a.runAt < b.runAt : a.id < b.id;
 }
-
-function newRecord(job: NewJob, now: EpochMs): Mutable<JobRecord> {
-  return {
-    id: job.id,
-    name: job.name,
-    queue: job.queue,
-    priority: job.priority,
-    payload: job.payload,
-    maxRetries: job.maxRetries,
-    timeoutMs: job.timeoutMs,
-    uniqueKey: job.uniqueKey,
-    tags: job.tags.length === 0 ? NO_TAGS : Object.freeze([...job.tags]),
-    scope: job.scope.appId === undefined && job.scope.orgId === undefined
-      ? NO_SCOPE
-      : Object.freeze({ ...job.scope }),
-    state: "pending",
-    runAt: job.runAt ?? now + job.delayMs,
-    attempt: 0,
-    retryCount: 0,
-    crashes: 0,
-    failure: null,
-    result: null,
-    progress: null,
-    cancelRequested: false,
-    workerId: null,
-    createdAt: now,
-    updatedAt: now,
-    startedAt: null,
-    completedAt: null,
-    heartbeatAt: null,
-  };
-}
-
-/** A copy of the record; what it refers to (tags, scope, failure) is frozen. */
-function copy({ job }: Entry): JobRecord {
-  return { ...job };
-}
-
-/** Someone else holds the unique key that a finished job would need to come back. */
-export function uniqueConflict(verb: string, id: string, holder: Entry): DispatchError {
-  return new DispatchError(
-    "unique_conflict",
-    `Cannot ${verb} ${id}: ${holder.job.id} holds its unique key ${
-      JSON.stringify(holder.job.uniqueKey)
-    }`,
-  );
-}
-
-export { copy as copyJob, newRecord };

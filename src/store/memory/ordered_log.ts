@@ -1,3 +1,4 @@
+import { DispatchError } from "../../core/errors.ts";
 import type { Page } from "../store.ts";
 
 /**
@@ -9,10 +10,12 @@ export class OrderedLog<Item> {
   #sorted = true;
   #gone = 0;
   readonly #key: (item: Item) => string;
+  readonly #keyForm: RegExp;
   readonly #isGone: (item: Item) => boolean;
 
-  constructor(key: (item: Item) => string, isGone: (item: Item) => boolean) {
+  constructor(key: (item: Item) => string, keyForm: RegExp, isGone: (item: Item) => boolean) {
     this.#key = key;
+    this.#keyForm = keyForm;
     this.#isGone = isGone;
   }
 
@@ -30,11 +33,25 @@ export class OrderedLog<Item> {
     }
   }
 
-  /** The matching items from the newest on, behind the cursor where one is given. */
+  /**
+   * The matching items from the newest on, behind the cursor where one is given: the key of an item,
+   * which need not be there any more.
+   *
+   * @throws {DispatchError} `invalid_option` for what is no cursor
+   */
   page(
     query: { limit: number; offset: number; cursor?: string },
     matches: (item: Item) => boolean,
   ): Page<Item> {
+    if (query.cursor !== undefined && !this.#keyForm.test(query.cursor)) {
+      throw new DispatchError(
+        "invalid_option",
+        `Cannot go on behind ${JSON.stringify(query.cursor)}`,
+        {
+          hint: "A cursor is the nextCursor of the page before.",
+        },
+      );
+    }
     this.#sort();
     const items: Item[] = [];
     let skip = query.offset;

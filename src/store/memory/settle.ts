@@ -37,7 +37,7 @@ export function settleEntry(
 export function rescueEntry(state: MemoryState, entry: Entry, now: EpochMs): void {
   entry.job.crashes++;
   if (entry.job.cancelRequested) state.finish(entry, "cancelled", now);
-  else if (entry.job.crashes >= MAX_CRASHES) state.die(entry, CRASH_LOOP, now);
+  else if (entry.job.crashes >= MAX_CRASHES) state.die(entry, frozen(CRASH_LOOP), now);
   else state.wait(entry, now, now);
 }
 

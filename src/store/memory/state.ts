@@ -28,7 +28,11 @@ interface Finished {
 export class MemoryState {
   readonly clock: Clock;
   readonly jobs = new Map<string, Entry>();
-  readonly jobLog = new OrderedLog<Entry>((entry) => entry.job.id, (entry) => entry.gone);
+  readonly jobLog = new OrderedLog<Entry>(
+    ({ job }) => job.id,
+    /^job_[0-9a-z]{26}$/,
+    (entry) => entry.gone,
+  );
   readonly running = new Set<Entry>();
   /** Unfinished jobs by name and unique key. */
   readonly unique = new Map<string, Entry>();
@@ -37,6 +41,7 @@ export class MemoryState {
   readonly letters = new Map<string, LetterEntry>();
   readonly letterLog = new OrderedLog<LetterEntry>(
     ({ letter }) => letterKey(letter),
+    /^\d{16}dlq_[0-9a-z]{26}$/,
     (entry) => entry.gone,
   );
   readonly #wakers = new Set<(queue: string) => void>();
@@ -102,7 +107,8 @@ export class MemoryState {
 
   /** The job ends. */
   finish(entry: Entry, state: "completed" | "failed" | "cancelled", now: EpochMs): void {
-    const { job } = entry;
+    const { job, queue } = entry;
+    if (queue.concurrency !== null && job.state === "running") this.wake(queue.name); // a place is free
     this.#leave(entry);
     this.#setState(entry, state, now);
     job.completedAt = now;
