@@ -1,0 +1,14 @@
+import { Hono } from "@hono/hono";
+import type { Engine } from "../engine/engine.ts";
+import { readQuery } from "./query.ts";
+
+/** `/v1/stats`. */
+export function statsRoutes(engine: Engine): Hono {
+  const routes = new Hono();
+  routes.get("/", async (c) => {
+    readQuery(c, {});
+    const { jobs, dlqCount } = await engine.stats();
+    return c.json({ jobs, dlq_count: dlqCount, workflows: {} });
+  });
+  return routes;
+}
