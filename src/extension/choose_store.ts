@@ -1,0 +1,97 @@
+/** Which store an extension works on. */
+
+import type { Clock } from "../core/clock.ts";
+import { DispatchError } from "../core/errors.ts";
+import { memoryStore } from "../store/memory/store.ts";
+import type { Store } from "../store/store.ts";
+import type { Handle, Registry } from "./registry.ts";
+import { VERSION } from "./version.ts";
+
+/** A store that was made for an extension, and how to let go of all that was opened for it. */
+export interface OpenedStore {
+  readonly store: Store;
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a store of a handle of the registry, whose name errors mention. A handle that is text or a
+ * function is opened by it, and closed by `close`; a client that the user made is left as it is.
+ */
+export type OpenStore = (handle: Handle, name: string) => Promise<OpenedStore>;
+
+/** How each kind of handle becomes a store. */
+export interface Openers {
+  readonly database: OpenStore;
+  readonly kv: OpenStore;
+}
+
+/** The openers of this version. */
+export const OPENERS: Openers = {
+  database: (_handle, name) => Promise.reject(notAvailable("database", "Postgres", name)),
+  kv: (_handle, name) => Promise.reject(notAvailable("KV", "Deno KV", name)),
+};
+
+/** What a store is chosen by. */
+export interface StoreChoice {
+  /** 1: this very store. */
+  readonly store?: Store;
+  /** 2: the database of this name. */
+  readonly groveDatabase?: string;
+  /** 3: the KV of this name. */
+  readonly groveKv?: string;
+  /** Where the names are looked up. */
+  readonly registry: Registry;
+  /** The clock of the memory store, which is chosen where nothing else is. */
+  readonly clock: Clock;
+}
+
+/**
+ * Chooses and opens the store. The name is looked up first, so that an unknown one has its own error.
+ *
+ * @throws {DispatchError} `unknown_database`, `unknown_kv`, `store_not_available`
+ */
+export async function chooseStore(choice: StoreChoice, openers: Openers): Promise<OpenedStore> {
+  const { store, groveDatabase, groveKv, registry, clock } = choice;
+  if (store !== undefined) return { store, close: () => Promise.resolve() };
+  if (groveDatabase !== undefined) {
+    const { name, handle } = registry.databases.get(groveDatabase);
+    return await openers.database(handle, name);
+  }
+  if (groveKv !== undefined) {
+    const { name, handle } = registry.kvs.get(groveKv);
+    return await openers.kv(handle, name);
+  }
+  const memory = memoryStore({ clock });
+  return { store: memory, close: () => memory.close() };
+}
+
+/** What should be said once at start about how the store was chosen, or `null`. */
+export function storeWarning(choice: StoreChoice): string | null {
+  const { store, groveDatabase, groveKv, registry } = choice;
+  if (store !== undefined) return null;
+  if (groveDatabase !== undefined) {
+    return groveKv === undefined ? null : "groveKv is not used: groveDatabase comes first";
+  }
+  if (groveKv !== undefined) return null;
+  const [database] = registry.databases.names;
+  const [kv] = registry.kvs.names;
+  const remedy = database !== undefined
+    ? `to use the registered database, set groveDatabase: ${JSON.stringify(database)}`
+    : kv !== undefined
+    ? `to use the registered KV, set groveKv: ${JSON.stringify(kv)}`
+    : "for one that does, pass `store`";
+  return `jobs are kept in memory: nothing survives a restart; ${remedy}`;
+}
+
+function notAvailable(kind: string, what: string, name: string): DispatchError {
+  return new DispatchError(
+    "store_not_available",
+    `Cannot use ${kind} ${
+      JSON.stringify(name)
+    }: ${what} stores are not available in this version ` +
+      `(${VERSION})`,
+    {
+      hint: "Leave groveDatabase and groveKv unset to use the in-memory store, or pass `store`.",
+    },
+  );
+}

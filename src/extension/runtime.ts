@@ -1,0 +1,56 @@
+/** The one file that knows what runs it: Deno, or Node from version 20 on. Both take this code. */
+
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { messageOf } from "../core/errors.ts";
+
+/** What became of an attempt to read a file. */
+export type FileRead =
+  /** Its text. */
+  | { readonly kind: "text"; readonly text: string }
+  /** There is no such file. */
+  | { readonly kind: "absent" }
+  /** The runtime was not given the permission to look. */
+  | { readonly kind: "denied"; readonly permission: string }
+  /** It is there and cannot be read. */
+  | { readonly kind: "failed"; readonly error: unknown };
+
+/** The part of the `Deno` namespace that is used, so that the same code compiles for Node. */
+interface Permissions {
+  querySync(descriptor: { name: "read"; path: string }): { state: string };
+}
+
+/**
+ * Reads a text file at once. It never throws, and under Deno it never prompts: a library that is
+ * looking around must not stop a program to ask whether it may.
+ */
+export function readTextFile(path: string): FileRead {
+  const { permissions } = (globalThis as { Deno?: { permissions?: Permissions } }).Deno ?? {};
+  if (
+    permissions !== undefined && permissions.querySync({ name: "read", path }).state !== "granted"
+  ) {
+    return { kind: "denied", permission: `--allow-read=${path}` };
+  }
+  try {
+    return { kind: "text", text: readFileSync(path, "utf8") };
+  } catch (error) {
+    switch ((error as { code?: string }).code) {
+      case "ENOENT":
+      case "ENOTDIR":
+        return { kind: "absent" };
+      case "ERR_ACCESS_DENIED": // Node's permission model
+        return { kind: "denied", permission: `--allow-fs-read=${path}` };
+      default:
+        return { kind: "failed", error };
+    }
+  }
+}
+
+/** The working directory, or words for it where it cannot be told. */
+export function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) { // it was removed, or may not be told
+    return `the working directory (${messageOf(error)})`;
+  }
+}
