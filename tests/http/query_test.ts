@@ -152,6 +152,13 @@ describe("paging", () => {
     assertEquals([last.headers.get("Link"), last.headers.get("X-Next-Cursor")], [null, null]);
   });
 
+  it("is refused behind what is no cursor", async () => {
+    await using api = await serve();
+    for (const path of LISTS) {
+      await assertProblem(await api.get(`${path}?cursor=zzz`), 400, "invalid_option");
+    }
+  });
+
   it("has 50 on a page where no limit is given, and up to 1000", async () => {
     await using api = await serve();
     await api.engine.enqueueMany(Array.from({ length: 1001 }, () => ({ job: "later" })));
