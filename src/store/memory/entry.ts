@@ -18,8 +18,16 @@ export interface Entry {
   ticket: Ticket | null;
   /** The line that it last stood in. */
   line: ReadyQueue | null;
+  /** Its place among the finished jobs, while it is one. */
+  finished: Finished | null;
   /** Set once the job has been removed. */
   gone: boolean;
+}
+
+/** A job that has finished, in the order of finishing; stale once the job was retried or removed. */
+export interface Finished {
+  readonly entry: Entry;
+  readonly at: EpochMs;
 }
 
 /** A queue as the store holds it. */

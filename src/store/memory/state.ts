@@ -9,7 +9,14 @@ import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
 import { Fifo } from "../../core/fifo.ts";
 import { type JobRecord, type JobState, noJobs } from "../../core/job.ts";
 import { type Failure, isSuspect } from "../../core/outcome.ts";
-import { type Entry, isFinished, isWaiting, type Mutable, type QueueEntry } from "./entry.ts";
+import {
+  type Entry,
+  type Finished,
+  isFinished,
+  isWaiting,
+  type Mutable,
+  type QueueEntry,
+} from "./entry.ts";
 import { OrderedLog } from "./ordered_log.ts";
 import { ReadyQueue } from "./ready_queue.ts";
 
@@ -17,12 +24,6 @@ import { ReadyQueue } from "./ready_queue.ts";
 export interface LetterEntry {
   readonly letter: Mutable<DeadLetterRecord>;
   gone: boolean;
-}
-
-/** A job that has finished, in the order of finishing; stale once the job was retried. */
-interface Finished {
-  readonly entry: Entry;
-  readonly at: EpochMs;
 }
 
 export class MemoryState {
@@ -67,6 +68,7 @@ export class MemoryState {
       leaseUntil: 0,
       ticket: null,
       line: null,
+      finished: null,
       gone: false,
     };
     this.jobs.set(job.id, entry);
@@ -84,6 +86,7 @@ export class MemoryState {
     this.#leave(entry);
     if (isFinished(job.state)) {
       job.completedAt = null;
+      entry.finished = null;
       if (job.uniqueKey !== null) this.unique.set(uniqueKey(job.name, job.uniqueKey), entry);
     }
     job.runAt = runAt;
@@ -108,14 +111,15 @@ export class MemoryState {
   /** The job ends. */
   finish(entry: Entry, state: "completed" | "failed" | "cancelled", now: EpochMs): void {
     const { job, queue } = entry;
-    if (queue.concurrency !== null && job.state === "running") this.wake(queue.name); // a place is free
+    const wasRunning = job.state === "running";
     this.#leave(entry);
     this.#setState(entry, state, now);
     job.completedAt = now;
     job.cancelRequested = false;
     if (job.uniqueKey !== null) this.unique.delete(uniqueKey(job.name, job.uniqueKey));
-    this.#finished[state].push({ entry, at: now });
+    this.#note(entry, state, now);
     if (this.counts[state] > this.#maxFinished) this.prune(state, Infinity, 1);
+    if (wasRunning && queue.concurrency !== null) this.wake(queue.name); // a place is free
   }
 
   /** The job ends for good, and its dead letter is written. */
@@ -139,6 +143,7 @@ export class MemoryState {
     this.counts[job.state]--;
     entry.queue.counts[job.state]--;
     entry.gone = true;
+    entry.finished = null;
     this.jobs.delete(job.id);
     this.jobLog.noteGone();
   }
@@ -162,12 +167,11 @@ export class MemoryState {
       oldest !== undefined && dropped < limit;
       oldest = finished.peek()
     ) {
-      const { entry, at } = oldest;
-      const current = !entry.gone && entry.job.state === state && entry.job.completedAt === at;
-      if (current && at >= before) break;
+      const current = isCurrent(oldest);
+      if (current && oldest.at >= before) break;
       finished.shift();
       if (!current) continue;
-      this.drop(entry);
+      this.drop(oldest.entry);
       dropped++;
     }
     return dropped;
@@ -197,6 +201,14 @@ export class MemoryState {
     return () => Promise.resolve(void this.#wakers.delete(waker));
   }
 
+  /** Puts the job at the end of those that finished in this state. */
+  #note(entry: Entry, state: "completed" | "failed" | "cancelled", at: EpochMs): void {
+    const finished = this.#finished[state];
+    finished.push(entry.finished = { entry, at });
+    // Jobs that were retried or removed leave stale places, which would hold on to their payloads.
+    if (finished.size > 2 * this.counts[state] + 256) finished.remove(isCurrent);
+  }
+
   /** Takes the job out of the line or the lease that it is in. */
   #leave(entry: Entry): void {
     if (isWaiting(entry.job.state)) entry.line?.remove(entry);
@@ -221,6 +233,10 @@ export class MemoryState {
     entry.job.state = state;
     entry.job.updatedAt = now;
   }
+}
+
+function isCurrent(place: Finished): boolean {
+  return place.entry.finished === place;
 }
 
 /** Letters are listed by the time of failure; the id makes the key unique. */
