@@ -47,6 +47,22 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
+/**
+ * Waits for work to end, however it does, but no longer than `ms`: for what must not be held up by
+ * someone who never answers. Says whether it ended.
+ */
+export async function endsWithin(
+  clock: Clock,
+  ms: number,
+  work: Promise<unknown> | null | undefined,
+): Promise<boolean> {
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  Promise.resolve(work).then(end, end);
+  await sleep(clock, ms, ended.signal);
+  return ended.signal.aborted;
+}
+
 const immediate = (globalThis as { setImmediate?: (run: () => void) => unknown }).setImmediate ??
   ((run: () => void) => setTimeout(run, 0));
 

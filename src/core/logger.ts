@@ -38,6 +38,16 @@ export function consoleLogger(
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 
+/** The same, except that one that throws harms nobody: no job may fail of being logged. */
+export function harmless(logger: Logger): Logger {
+  const guard = (level: keyof Logger) => (message: string, fields?: LogFields): void => {
+    try {
+      logger[level](message, fields);
+    } catch { /* there is nowhere left to tell it */ }
+  };
+  return { debug: guard("debug"), info: guard("info"), warn: guard("warn"), error: guard("error") };
+}
+
 /** Writes nothing. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 

@@ -1,7 +1,7 @@
 import type { Backoff } from "../core/backoff.ts";
 import { DispatchError } from "../core/errors.ts";
 import { encodeJson } from "../core/json.ts";
-import { decideFailure, JobSignal, type Outcome, toFailure } from "../core/outcome.ts";
+import { decideFailure, isJobSignal, type Outcome, toFailure } from "../core/outcome.ts";
 import { validate } from "../core/schema.ts";
 import type { AnyJobDefinition } from "./definition.ts";
 import type { Execution } from "./execution.ts";
@@ -36,10 +36,11 @@ export async function attempt(
       // deno-lint-ignore require-await -- a handler that throws at once must reject
       : await rules.middleware(execution, async () => definition.handler(input, execution));
   } catch (thrown) {
-    if (execution.abortReason === null || thrown instanceof JobSignal) {
-      return decideFailure(execution.job, thrown, backoff);
-    }
-    return abortedOutcome(execution, execution.abortReason, backoff);
+    const reason = execution.abortReason;
+    // What a handler throws on purpose stands, but for a cancelled job nothing else is left to say.
+    const free = reason === null || (isJobSignal(thrown) && reason.code !== "cancelled");
+    if (free) return decideFailure(execution.job, thrown, backoff);
+    return abortedOutcome(execution, reason, backoff);
   }
   const reason = execution.abortReason;
   if (reason !== null && (reason.code === "timeout" || execution.listens)) {

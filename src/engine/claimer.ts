@@ -11,13 +11,17 @@ export interface ClaimerOptions {
   readonly queues: readonly string[];
   readonly definitions: ReadonlyMap<string, AnyJobDefinition>;
   readonly leaseMs: number;
+  /** First wait of an idle worker, and the longest. */
+  readonly pollMs: number;
+  readonly maxPollMs: number;
   readonly logger: Logger;
 }
 
 /** Asks the store for jobs that this worker can run. An outage is no error: it brings no jobs. */
 export class Claimer {
   readonly #options: ClaimerOptions;
-  #rotation = 0;
+  /** Counted apart: claims of suspects, which are rare, must not set the others out of turn. */
+  readonly #rotations = { suspects: 0, others: 0 };
   #failures = 0;
 
   constructor(options: ClaimerOptions) {
@@ -30,7 +34,7 @@ export class Claimer {
     const names = this.#names();
     if (names.length === 0) return [];
     try {
-      const queues = this.#nextRotation();
+      const queues = this.#nextRotation(suspects ? "suspects" : "others");
       const claimed = await jobs.claim({ workerId, queues, names, limit, leaseMs, suspects });
       if (this.#failures > 0) logger.info("claims work again", { failures: this.#failures });
       this.#failures = 0;
@@ -43,8 +47,18 @@ export class Claimer {
     }
   }
 
+  /** Milliseconds until to ask again, after so many polls in a row that brought nothing. */
+  async wait(idlePolls: number): Promise<number> {
+    const { pollMs, maxPollMs } = this.#options;
+    const doublings = 2 ** Math.min(idlePolls, 20);
+    const longest = Math.min(maxPollMs, pollMs * doublings);
+    const due = await this.#nextDue() ?? longest;
+    // What is due and was not claimed all the same may not be for long: asking at once would spin.
+    return Math.max(1, Math.min(longest, due > 0 ? due : doublings));
+  }
+
   /** Milliseconds until a job is due, `null` where none waits or the store does not say. */
-  async nextDue(): Promise<number | null> {
+  async #nextDue(): Promise<number | null> {
     try {
       return await this.#options.jobs.nextDue(this.#options.queues, this.#names());
     } catch {
@@ -53,9 +67,9 @@ export class Claimer {
   }
 
   /** Each claim starts at the next queue, so that none starves behind a full one. */
-  #nextRotation(): readonly string[] {
+  #nextRotation(of: "suspects" | "others"): readonly string[] {
     const { queues } = this.#options;
-    const first = this.#rotation++ % queues.length;
+    const first = this.#rotations[of]++ % queues.length;
     return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
   }
 

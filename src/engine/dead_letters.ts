@@ -61,8 +61,8 @@ export class DeadLetters {
   }
 
   /** Counts letters, replayed ones as well unless the filter says otherwise. */
-  count(filter: DeadLetterFilter = {}): Promise<number> {
-    return this.#store().deadLetters.count(readFilter(filter));
+  async count(filter: DeadLetterFilter = {}): Promise<number> {
+    return await this.#store().deadLetters.count(readFilter(filter));
   }
 
   /**

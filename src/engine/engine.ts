@@ -1,3 +1,4 @@
+import { endsWithin } from "../core/clock.ts";
 import { DispatchError } from "../core/errors.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { checkId } from "../core/id.ts";
@@ -45,6 +46,8 @@ export class Engine {
   readonly #lifecycle: Lifecycle;
   readonly #stopped = new AbortController();
   #machinery: Machinery | null = null;
+  #starting: Promise<void> | null = null;
+  #stopping: Promise<void> | null = null;
 
   /**
    * Made by `createExtension()`.
@@ -181,13 +184,11 @@ export class Engine {
 
   /** The same engine, whose `enqueue` and `enqueueMany` default to a scope. */
   withScope(scope: Scope): Engine {
+    const scoped = (options?: EnqueueOptions) => ({ ...options, scope: options?.scope ?? scope });
     const enqueue = (job: AnyJobDefinition, input: unknown, options?: EnqueueOptions) =>
-      this.enqueue(job, input, { scope, ...options });
+      this.enqueue(job, input, scoped(options));
     const enqueueMany = (items: readonly EnqueueItem[], options?: { tx?: unknown }) =>
-      this.enqueueMany(
-        items.map((item) => ({ ...item, options: { scope, ...item.options } })),
-        options,
-      );
+      this.enqueueMany(items.map((item) => ({ ...item, options: scoped(item.options) })), options);
     return new Proxy(this, {
       get(engine, key) {
         if (key === "enqueue") return enqueue;
@@ -198,9 +199,22 @@ export class Engine {
     });
   }
 
-  /** Starts working on a store, which is migrated already. Called by the extension. */
-  async start(store: Store): Promise<void> {
-    if (this.#machinery !== null) return;
+  /**
+   * Starts working on a store, which is migrated already. Called by the extension.
+   *
+   * @throws {DispatchError} `stopped`
+   */
+  start(store: Store): Promise<void> {
+    if (this.#stopping !== null) return Promise.reject(stopped("start"));
+    return this.#starting ??= this.#start(store);
+  }
+
+  /** Drains and stops for good. Called by the extension, which closes the store. */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #start(store: Store): Promise<void> {
     const machinery = this.#machinery = new Machinery({
       engine: this,
       store,
@@ -211,24 +225,23 @@ export class Engine {
     try {
       await machinery.start();
     } catch (error) {
-      this.#machinery = null; // so that a start can be tried again
-      await machinery.stop().catch(() => {});
+      this.#machinery = this.#starting = null; // so that a start can be tried again
+      await machinery.stop();
       throw error;
     }
   }
 
-  /** Drains and stops for good. Called by the extension, which closes the store. */
-  async stop(): Promise<void> {
-    if (this.#stopped.signal.aborted) return;
+  async #stop(): Promise<void> {
+    const { clock, shutdownMs, logger } = this.#settings;
     await this.#machinery?.stop();
-    await this.#lifecycle.shutdown();
+    if (!await endsWithin(clock, Math.max(1000, shutdownMs), this.#lifecycle.shutdown())) {
+      logger.warn("stopped although an onShutdown hook has not ended");
+    }
     this.#stopped.abort();
   }
 
   #started(): Machinery {
-    if (this.#stopped.signal.aborted) {
-      throw new DispatchError("stopped", "Cannot use the engine: it has stopped");
-    }
+    if (this.#stopped.signal.aborted) throw stopped("use");
     if (this.#machinery === null) {
       throw new DispatchError("not_started", "Cannot use the engine: it has not been started");
     }
@@ -269,4 +282,8 @@ export class Engine {
     this.#machinery?.worker?.cancel(record.id);
     this.#machinery?.results.notify(record);
   }
+}
+
+function stopped(verb: string): DispatchError {
+  return new DispatchError("stopped", `Cannot ${verb} the engine: it has stopped`);
 }

@@ -28,6 +28,8 @@ export class Heartbeat {
   readonly #report: (extension: LeaseExtension) => Promise<LeaseStatus>;
   #stop: (() => Promise<void>) | null = null;
   #failures = 0;
+  /** When the latest round that succeeded began. */
+  #beatenAt = -Infinity;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -38,7 +40,9 @@ export class Heartbeat {
   }
 
   start(): void {
-    this.#stop = every(this.#options.clock, this.#options.intervalMs, () => this.#beat());
+    this.#stop = every(this.#options.clock, this.#options.intervalMs, async () => {
+      await this.#beat();
+    });
   }
 
   async stop(): Promise<void> {
@@ -61,23 +65,40 @@ export class Heartbeat {
     }
   }
 
-  async #beat(): Promise<void> {
-    const { jobs, leaseMs, logger, claims, onStatus } = this.#options;
+  /**
+   * True when every lease of this worker was extended lately, if need be now. A worker whose event
+   * loop was blocked, or whose store was away, would else take its own jobs for those of a dead one.
+   */
+  async isFresh(): Promise<boolean> {
+    const { clock, intervalMs } = this.#options;
+    return clock.now() - this.#beatenAt < 1.5 * intervalMs || await this.#beat();
+  }
+
+  async #beat(): Promise<boolean> {
+    const { jobs, clock, leaseMs, logger, claims, onStatus } = this.#options;
     const leases = claims().map(({ lease }) => ({ lease }));
-    try {
-      for (let at = 0; at < leases.length; at += MAX_BATCH) {
-        const batch = leases.slice(at, at + MAX_BATCH);
+    const startedAt = clock.now();
+    const errors: unknown[] = [];
+    for (let at = 0; at < leases.length; at += MAX_BATCH) {
+      const batch = leases.slice(at, at + MAX_BATCH);
+      try {
         const statuses = await jobs.extend(batch, leaseMs);
         statuses.forEach((status, i) => {
           if (status !== "held") onStatus(batch[i].lease, status);
         });
-      }
-      if (this.#failures > 0) logger.info("heartbeats work again", { failures: this.#failures });
-      this.#failures = 0;
-    } catch (thrown) {
-      if (++this.#failures === 1) {
-        logger.error("could not extend leases", { error: messageOf(thrown) });
+      } catch (thrown) { // the other batches may fare better
+        errors.push(thrown);
       }
     }
+    if (errors.length > 0) {
+      if (++this.#failures === 1) {
+        logger.error("could not extend leases", { error: messageOf(errors[0]) });
+      }
+      return false;
+    }
+    if (this.#failures > 0) logger.info("heartbeats work again", { failures: this.#failures });
+    this.#failures = 0;
+    this.#beatenAt = startedAt;
+    return true;
   }
 }

@@ -68,8 +68,8 @@ export class Jobs {
   }
 
   /** Counts all jobs by state. */
-  counts(): Promise<JobCounts> {
-    return this.#store().jobs.counts();
+  async counts(): Promise<JobCounts> {
+    return await this.#store().jobs.counts();
   }
 
   /**

@@ -3,7 +3,7 @@
  * becomes of each settlement is told here to the log, to hooks and to those who wait for results.
  */
 
-import { sleep } from "../core/clock.ts";
+import { endsWithin } from "../core/clock.ts";
 import { newId, withPrefix } from "../core/id.ts";
 import { type JobRecord, type NewJob, toJob } from "../core/job.ts";
 import type { Store } from "../store/store.ts";
@@ -23,6 +23,9 @@ import { Worker } from "./worker.ts";
 /** Concurrent enqueues share a write of at most so many jobs. */
 const ENQUEUE_BATCH = 1000;
 
+/** What a store has to answer in, at least, while the engine stops. */
+const MIN_PATIENCE_MS = 1000;
+
 export class Machinery {
   readonly store: Store;
   readonly results: Results;
@@ -36,6 +39,8 @@ export class Machinery {
   readonly #heartbeat: Heartbeat;
   readonly #maintenance: Maintenance;
   #unwake: (() => Promise<void>) | null = null;
+  #starting: Promise<void> | undefined;
+  #stopping = false;
 
   constructor(options: {
     engine: Engine;
@@ -78,6 +83,7 @@ export class Machinery {
       logger,
       rescueMs: settings.heartbeatMs,
       retention: settings.retention,
+      mayRescue: () => this.#heartbeat.isFresh(),
       onRescued: (job) => this.#onRescued(job),
       afterRescue: () => void this.worker?.claimSuspect(),
     });
@@ -90,6 +96,8 @@ export class Machinery {
         queues: settings.queues,
         definitions,
         leaseMs,
+        pollMs,
+        maxPollMs,
         logger,
       }),
       rules: { middleware: settings.middleware, backoff: settings.backoff, maxPayloadBytes },
@@ -104,34 +112,44 @@ export class Machinery {
     });
   }
 
-  async start(): Promise<void> {
-    for (const [name, limits] of this.#settings.queueLimits) {
-      await this.store.queues.configure(name, limits);
-    }
-    if (this.worker === null) return;
-    this.#unwake = await this.store.onWake?.((queue) => this.worker?.wake(queue)) ?? null;
-    this.worker.start();
-    this.#heartbeat.start();
-    await this.#maintenance.start();
+  start(): Promise<void> {
+    return this.#starting = this.#start();
   }
 
-  /** Resolves when every outcome is written, or `shutdownTimeout` after the last handler ended. */
+  /**
+   * Resolves when every outcome is written. A store that does not answer holds it up for two times
+   * `shutdownTimeout` at most.
+   */
   async stop(): Promise<void> {
+    this.#stopping = true;
     const { clock, logger, shutdownMs } = this.#settings;
-    await this.#unwake?.();
-    await this.#maintenance.stop();
+    const patience = Math.max(MIN_PATIENCE_MS, shutdownMs);
+    const ends = (work: Promise<unknown> | undefined) => endsWithin(clock, patience, work);
+    const rest = ends(
+      Promise.allSettled([this.#starting, this.#unwake?.(), this.#maintenance.stop()]),
+    );
     await this.worker?.stop();
-    const written = new AbortController();
-    const idle = this.#settler.idle().then(() => written.abort());
-    await Promise.race([idle, sleep(clock, Math.max(1000, shutdownMs), written.signal)]);
+    await ends(this.#settler.idle());
     const unwritten = this.#settler.close();
     if (unwritten > 0) {
       logger.error("stopped with outcomes that the store did not take: those jobs will run again", {
         jobs: unwritten,
       });
     }
-    await this.#heartbeat.stop();
+    await Promise.all([rest, endsWithin(clock, MIN_PATIENCE_MS, this.#heartbeat.stop())]);
     this.results.stop();
+  }
+
+  async #start(): Promise<void> {
+    for (const [name, limits] of this.#settings.queueLimits) {
+      await this.store.queues.configure(name, limits);
+    }
+    if (this.worker === null || this.#stopping) return;
+    this.#unwake = await this.store.onWake?.((queue) => this.worker?.wake(queue)) ?? null;
+    if (this.#stopping) return this.#unwake?.();
+    this.worker.start();
+    this.#heartbeat.start();
+    await this.#maintenance.start();
   }
 
   #onSettled({ claim, outcome }: Ended, status: Settled): void {
@@ -150,7 +168,14 @@ export class Machinery {
       case "complete":
         if (this.results.empty && !this.#lifecycle.wants("onJobCompleted")) return;
         return this.#completed(
-          { ...job, state: "completed", result: outcome.result, completedAt: now, updatedAt: now },
+          {
+            ...job,
+            state: "completed",
+            result: outcome.result,
+            failure: null,
+            completedAt: now,
+            updatedAt: now,
+          },
           claim,
         );
       case "retry":

@@ -17,6 +17,8 @@ export interface MaintenanceOptions {
   readonly logger: Logger;
   readonly rescueMs: number;
   readonly retention: RetentionMs;
+  /** False while this worker may look dead itself: it then takes nothing back. */
+  readonly mayRescue: () => Promise<boolean>;
   /** Called for every job that was taken back from a dead worker. */
   readonly onRescued: (job: JobRecord) => void;
   /** Called after each round of rescues. */
@@ -32,6 +34,7 @@ export class Maintenance {
   readonly #options: MaintenanceOptions;
   #stops: (() => Promise<void>)[] = [];
   readonly #failing = new Set<string>();
+  #stopped = false;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -41,6 +44,7 @@ export class Maintenance {
   async start(): Promise<void> {
     const { clock, rescueMs } = this.#options;
     await this.#rescue();
+    if (this.#stopped) return;
     this.#stops = [
       every(clock, rescueMs, () => this.#rescue()),
       every(clock, PRUNE_EVERY_MS, () => this.#prune()),
@@ -48,12 +52,14 @@ export class Maintenance {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all(this.#stops.map((stop) => stop()));
   }
 
   async #rescue(): Promise<void> {
     await this.#guard("rescue expired leases", async () => {
-      const { store, logger, onRescued } = this.#options;
+      const { store, logger, mayRescue, onRescued } = this.#options;
+      if (!await mayRescue()) return;
       let rescued: JobRecord[];
       do {
         rescued = await store.jobs.rescue(RESCUE_BATCH);

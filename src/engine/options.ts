@@ -2,7 +2,7 @@ import { type Backoff, defaultBackoff } from "../core/backoff.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { DispatchError, show } from "../core/errors.ts";
-import { consoleLogger, type Logger } from "../core/logger.ts";
+import { consoleLogger, harmless, type Logger } from "../core/logger.ts";
 import { checkQueue } from "../core/name.ts";
 import type { LifecycleExtension } from "./lifecycle.ts";
 import { compose, type Middleware } from "./middleware/compose.ts";
@@ -85,7 +85,7 @@ export function readOptions(options: EngineOptions): EngineSettings {
     leaseMs: positive(options.leaseDuration ?? "30s", "leaseDuration"),
     shutdownMs: parseDuration(options.shutdownTimeout ?? "30s", "shutdownTimeout"),
     retention: parseRetention(options.retention),
-    logger: options.logger ?? consoleLogger(),
+    logger: harmless(options.logger ?? consoleLogger()),
     clock: options.clock ?? systemClock,
   };
   if (settings.heartbeatMs * 2 > settings.leaseMs) {

@@ -21,8 +21,8 @@ export class Queues {
   }
 
   /** Lists the queues that have jobs or settings, by name. */
-  list(): Promise<Queue[]> {
-    return this.#store().queues.list();
+  async list(): Promise<Queue[]> {
+    return await this.#store().queues.list();
   }
 
   /**

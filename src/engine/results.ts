@@ -51,6 +51,7 @@ export class Results {
    */
   wait(id: string, timeoutMs: number | null): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      if (this.#stopped) return reject(stopped(id));
       let cancelTimer = () => {};
       const waiter: Waiter = {
         resolve: (result) => (cancelTimer(), resolve(result)),
@@ -92,11 +93,7 @@ export class Results {
     this.#stopped = true;
     this.#nudge.abort();
     for (const [id, waiters] of this.#waiters) {
-      for (const waiter of waiters) {
-        waiter.reject(
-          new DispatchError("stopped", `Cannot wait for ${id}: the engine has stopped`),
-        );
-      }
+      for (const waiter of waiters) waiter.reject(stopped(id));
     }
     this.#waiters.clear();
   }
@@ -166,4 +163,8 @@ function errorOf({ id, name, state, failure }: JobRecord): DispatchError {
       cause: failure,
     },
   );
+}
+
+function stopped(id: string): DispatchError {
+  return new DispatchError("stopped", `Cannot wait for ${id}: the engine has stopped`);
 }

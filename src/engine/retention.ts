@@ -31,7 +31,7 @@ const DEFAULTS: Required<Retention> = {
  * @throws {DispatchError} `invalid_duration`
  */
 export function parseRetention(given: Duration | false | Retention | undefined): RetentionMs {
-  const all = typeof given === "object"
+  const all = typeof given === "object" && given !== null
     ? given
     : { completed: given, failed: given, cancelled: given };
   const read = (kind: keyof Retention): number | null => {

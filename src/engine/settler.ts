@@ -9,20 +9,28 @@ import type { Store } from "../store/store.ts";
 export interface Ended {
   readonly claim: ClaimedJob;
   readonly outcome: Outcome;
+  /** Refusals when it was sent alone. */
   refusals: number;
+  /** Those of them between which others were accepted: they are its own fault. */
+  faults: number;
+  /** How many writes had been accepted at the latest refusal. */
+  writesThen: number;
 }
 
 /** What became of it: `given up` is left to its lease, which runs out. */
 export type Settled = "settled" | "lost" | "given up";
 
 const MAX_BATCH = 500;
-/** After so many refusals on its own a settlement is given up: the lease runs out and a peer takes over. */
-const MAX_REFUSALS = 10;
+/** After so many a settlement is given up: its lease runs out and a peer takes over. */
+const MAX_FAULTS = 10;
+/** Errors in a row until one settlement of a full batch is found to be the culprit: 500, 125, 31, 7, 1. */
+const MAX_BISECTIONS = 5;
 
 /**
  * Writes outcomes in batches: one write is under way at a time, and what ends meanwhile goes with
  * the next. An idle engine waits for nothing. A write that fails is tried again: the work is done,
- * and giving up would have it done twice.
+ * and giving up would have it done twice. One that spoils its batch is found by quartering, put
+ * aside, and from then on tried on its own, so that it holds up nobody else.
  */
 export class Settler {
   readonly #store: Store;
@@ -30,9 +38,17 @@ export class Settler {
   readonly #logger: Logger;
   readonly #onSettled: (ended: Ended, status: Settled) => void;
   #waiting: Ended[] = [];
-  #underWay: Ended[] = [];
-  #flushing: Promise<void> | null = null;
+  #underWay: readonly Ended[] = [];
+  /** Refused alone; the next try is not due yet. */
+  readonly #aside = new Set<Ended>();
+  /** Refused alone; the next try is due. */
+  #due: Ended[] = [];
+  #flushing = false;
+  #onFlushed: (() => void) | null = null;
   #limit = MAX_BATCH;
+  /** Writes that were accepted. */
+  #writes = 0;
+  /** Errors since then. */
   #errors = 0;
   readonly #closed = new AbortController();
 
@@ -50,22 +66,25 @@ export class Settler {
 
   /** Attempts that ended and are not written yet. */
   get size(): number {
-    return this.#waiting.length + this.#underWay.length;
+    return this.#waiting.length + this.#underWay.length + this.#aside.size + this.#due.length;
   }
 
   /** Those attempts: their leases are still to be extended. */
   claims(): ClaimedJob[] {
-    return [...this.#underWay, ...this.#waiting].map((ended) => ended.claim);
+    const all = [...this.#underWay, ...this.#waiting, ...this.#aside, ...this.#due];
+    return all.map((ended) => ended.claim);
   }
 
   add(claim: ClaimedJob, outcome: Outcome): void {
-    this.#waiting.push({ claim, outcome, refusals: 0 });
-    this.#flushing ??= this.#flush();
+    this.#waiting.push({ claim, outcome, refusals: 0, faults: 0, writesThen: 0 });
+    if (!this.#flushing) void this.#flush();
   }
 
   /** Resolves when everything that was added is written, or when the settler was closed. */
   async idle(): Promise<void> {
-    while (this.#flushing !== null) await this.#flushing;
+    while (this.size > 0 && !this.#closed.signal.aborted) {
+      await new Promise<void>((resolve) => (this.#onFlushed = resolve));
+    }
   }
 
   /** Ends all tries. Returns how many outcomes were not written. */
@@ -73,44 +92,75 @@ export class Settler {
     const left = this.size;
     this.#closed.abort();
     this.#waiting = [];
+    this.#due = [];
+    this.#aside.clear();
+    this.#onFlushed?.();
     return left;
   }
 
   async #flush(): Promise<void> {
+    this.#flushing = true;
     await undefined; // what ends in the same turn belongs in the first batch
-    while (this.#waiting.length > 0) {
-      const batch = this.#underWay = this.#waiting.splice(0, this.#limit);
-      try {
-        const statuses = await this.#store.jobs.settle(
-          batch.map(({ claim, outcome }) => ({ lease: claim.lease, outcome })),
-        );
-        this.#underWay = [];
-        this.#errors = 0;
-        this.#limit = Math.min(MAX_BATCH, this.#limit * 2);
-        for (let i = 0; i < batch.length; i++) this.#onSettled(batch[i], statuses[i]);
-      } catch (thrown) {
-        await this.#keep(batch, thrown);
-      }
+    while (this.#waiting.length > 0 || this.#due.length > 0) {
+      const alone = this.#due.shift();
+      await this.#write(alone === undefined ? this.#waiting.splice(0, this.#limit) : [alone]);
     }
-    this.#flushing = null;
+    this.#flushing = false;
+    this.#onFlushed?.();
   }
 
-  /** Puts a batch that could not be written behind the others, and waits a little. */
-  async #keep(batch: readonly Ended[], thrown: unknown): Promise<void> {
-    const error = messageOf(thrown);
+  async #write(batch: readonly Ended[]): Promise<void> {
+    this.#underWay = batch;
+    let statuses: ("settled" | "lost")[];
+    try {
+      statuses = await this.#store.jobs.settle(
+        batch.map(({ claim, outcome }) => ({ lease: claim.lease, outcome })),
+      );
+    } catch (thrown) {
+      await this.#keep(batch, messageOf(thrown));
+      return;
+    }
+    this.#underWay = [];
+    this.#errors = 0;
+    this.#writes++;
+    this.#limit = Math.min(MAX_BATCH, this.#limit * 2);
+    for (let i = 0; i < batch.length; i++) this.#onSettled(batch[i], statuses[i]);
+  }
+
+  /** Has a batch that could not be written tried again. */
+  async #keep(batch: readonly Ended[], error: string): Promise<void> {
     if (++this.#errors === 1) {
       this.#logger.warn("could not settle, trying again", { jobs: batch.length, error });
     }
     const refused = await this.#storeAnswers();
-    // A batch that one member spoils shrinks to single writes, which show the culprit.
-    if (refused) this.#limit = Math.max(1, batch.length >> 2);
     this.#underWay = [];
-    if (refused && batch.length === 1 && ++batch[0].refusals >= MAX_REFUSALS) {
-      this.#logger.error("gave up settling", { job: batch[0].claim.job.id, error });
-      this.#onSettled(batch[0], "given up");
-    } else if (!this.#closed.signal.aborted) this.#waiting.push(...batch);
-    const delay = Math.min(5000, 50 * 2 ** Math.min(this.#errors, 10));
-    await sleep(this.#clock, delay * (0.5 + Math.random() / 2), this.#closed.signal);
+    if (this.#closed.signal.aborted) return;
+    if (refused && batch.length === 1) return await this.#putAside(batch[0], error);
+    this.#waiting.unshift(...batch);
+    if (refused) this.#limit = Math.max(1, batch.length >> 2);
+    else await this.#sleep(this.#errors);
+  }
+
+  async #putAside(ended: Ended, error: string): Promise<void> {
+    if (this.#writes > ended.writesThen) ended.faults++;
+    ended.writesThen = this.#writes;
+    if (ended.faults > MAX_FAULTS) {
+      this.#logger.error("gave up settling", { job: ended.claim.job.id, error });
+      return this.#onSettled(ended, "given up");
+    }
+    this.#aside.add(ended);
+    void this.#sleep(++ended.refusals).then(() => {
+      if (!this.#aside.delete(ended)) return; // closed meanwhile
+      this.#due.push(ended);
+      if (!this.#flushing) void this.#flush();
+    });
+    // One after the other is refused, nothing accepted: that is no poison, the store takes no writes.
+    if (this.#errors > MAX_BISECTIONS) await this.#sleep(this.#errors - MAX_BISECTIONS);
+  }
+
+  #sleep(errors: number): Promise<void> {
+    const delay = Math.min(5000, 50 * 2 ** Math.min(errors, 10));
+    return sleep(this.#clock, delay * (0.5 + Math.random() / 2), this.#closed.signal);
   }
 
   /** Tells a refused write from an outage, which is no fault of the batch. */

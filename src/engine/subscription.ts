@@ -1,3 +1,4 @@
+import { Fifo } from "../core/fifo.ts";
 import type { JobHook, Lifecycle, LifecycleEvent } from "./lifecycle.ts";
 
 /** Which events {@link Engine.subscribe} yields. What is left out does not narrow. */
@@ -21,14 +22,17 @@ export function subscribe(
   filter: SubscribeFilter,
   stopped: AbortSignal,
 ): AsyncIterableIterator<LifecycleEvent> {
-  const events: LifecycleEvent[] = [];
-  let wake = () => {};
+  const events = new Fifo<LifecycleEvent>();
+  const wakers: (() => void)[] = []; // several reads may be open at once
+  const wake = () => {
+    for (const waker of wakers.splice(0)) waker();
+  };
   const unlisten = lifecycle.listen((event) => {
     if (filter.types !== undefined && !filter.types.includes(event.type)) return;
     if (filter.jobId !== undefined && event.job.id !== filter.jobId) return;
     if (filter.name !== undefined && event.job.name !== filter.name) return;
     if (filter.queue !== undefined && event.job.queue !== filter.queue) return;
-    if (events.length >= MAX_BEHIND) events.shift();
+    if (events.size >= MAX_BEHIND) events.shift();
     events.push(event);
     wake();
   });
@@ -43,12 +47,14 @@ export function subscribe(
   else stopped.addEventListener("abort", leave);
   return {
     async next(): Promise<IteratorResult<LifecycleEvent>> {
-      while (events.length === 0 && !left) await new Promise<void>((resolve) => (wake = resolve));
+      while (events.size === 0 && !left) {
+        await new Promise<void>((resolve) => void wakers.push(resolve));
+      }
       const event = events.shift();
       return event === undefined ? { done: true, value: undefined } : { done: false, value: event };
     },
     return(): Promise<IteratorResult<LifecycleEvent>> {
-      events.length = 0;
+      events.remove(() => false);
       leave();
       return Promise.resolve({ done: true, value: undefined });
     },

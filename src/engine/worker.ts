@@ -10,7 +10,7 @@
  * signal aborts, then its lease is released with the attempt given back.
  */
 
-import { type Clock, sleep, yieldToEventLoop } from "../core/clock.ts";
+import { type Clock, endsWithin, yieldToEventLoop } from "../core/clock.ts";
 import { Fifo } from "../core/fifo.ts";
 import type { ClaimedJob, Lease } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
@@ -41,8 +41,6 @@ export interface WorkerOptions {
   readonly settler: Settler;
   readonly host: Omit<ExecutionHost, "onIgnored" | "graceMs">;
   readonly leaseMs: number;
-  readonly pollMs: number;
-  readonly maxPollMs: number;
   readonly shutdownMs: number;
   readonly onStarted: (execution: Execution) => void;
 }
@@ -55,7 +53,7 @@ export class Worker {
   readonly #running = new Set<Execution>();
   /** From its claim to its end: at most one suspect of a crash loop is here at a time. */
   #suspect: ClaimedJob | null = null;
-  #claimingSuspect = false;
+  #claimingSuspect: Promise<ClaimedJob[]> | null = null;
   /** There may be more ready jobs than the last claim brought. */
   #mayHaveMore = true;
   #idlePolls = 0;
@@ -126,10 +124,10 @@ export class Worker {
 
   /** Looks for a suspect of a crash loop. Suspects run one at a time, so that only one is blamed. */
   async claimSuspect(): Promise<void> {
-    if (this.#suspect !== null || this.#claimingSuspect || this.#stopping) return;
-    this.#claimingSuspect = true;
-    const [suspect] = await this.#options.claimer.claim(1, true);
-    this.#claimingSuspect = false;
+    if (this.#suspect !== null || this.#claimingSuspect !== null || this.#stopping) return;
+    this.#claimingSuspect = this.#options.claimer.claim(1, true);
+    const [suspect] = await this.#claimingSuspect;
+    this.#claimingSuspect = null;
     if (suspect === undefined) return;
     this.#suspect = suspect;
     this.#ahead.push(suspect);
@@ -139,12 +137,16 @@ export class Worker {
 
   /** Stops, as told at the top of this file; resolves when the last outcome is with the settler. */
   async stop(): Promise<void> {
+    const { clock, shutdownMs } = this.#options;
     this.#stopping = true;
     this.#wakeLoop?.();
-    await this.#loop;
     this.#cancelShed?.();
     this.release();
-    await this.#drain(this.#options.shutdownMs);
+    const claims = Promise.all([this.#loop, this.#claimingSuspect]); // what they bring is released
+    await Promise.all([
+      endsWithin(clock, Math.max(STOP_GRACE_MS, shutdownMs), claims),
+      this.#drain(shutdownMs),
+    ]);
     if (this.#running.size === 0) return;
     this.#options.logger.warn("handlers are still running at the end of shutdownTimeout", {
       jobs: this.#running.size,
@@ -166,6 +168,7 @@ export class Worker {
       if (claimed.length > 0) this.#idlePolls = 0;
       if (claimed.length >= room) this.#mayHaveMore = true;
       for (const job of claimed) this.#ahead.push(job);
+      if (this.#stopping) return this.release();
       this.#fill();
       if (this.#ahead.size > 0) this.#armShed();
     }
@@ -230,14 +233,12 @@ export class Worker {
 
   /** Waits for a hint, for room, or for the poll timer. */
   async #pause(): Promise<void> {
-    const { claimer, clock, pollMs, maxPollMs } = this.#options;
+    const { claimer, clock } = this.#options;
     let polled = false;
     let cancelPoll: (() => void) | null = null;
     const woken = new Promise<void>((resolve) => (this.#wakeLoop = resolve));
     if (!this.#mayHaveMore) {
-      const delay = Math.min(maxPollMs, pollMs * 2 ** Math.min(this.#idlePolls, 20));
-      const due = await claimer.nextDue();
-      cancelPoll = clock.after(Math.max(1, Math.min(delay, due ?? delay)), () => {
+      cancelPoll = clock.after(await claimer.wait(this.#idlePolls), () => {
         polled = true;
         this.#wakeLoop?.();
       });
@@ -283,9 +284,8 @@ export class Worker {
   /** Resolves when no handler runs, or after `ms`. */
   async #drain(ms: number): Promise<void> {
     if (this.#running.size === 0) return;
-    const done = new AbortController();
-    this.#drained = () => done.abort();
-    await sleep(this.#options.clock, ms, done.signal);
+    const drained = new Promise<void>((resolve) => (this.#drained = resolve));
+    await endsWithin(this.#options.clock, ms, drained);
     this.#drained = null;
   }
 }

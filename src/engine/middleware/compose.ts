@@ -33,8 +33,13 @@ export type Middleware = (job: JobContext, next: () => Promise<unknown>) => Prom
 export function compose(...middleware: readonly Middleware[]): Middleware {
   if (middleware.length === 1) return middleware[0];
   return (job, next) => {
-    const run = (at: number): Promise<unknown> =>
-      at === middleware.length ? next() : middleware[at](job, () => run(at + 1));
+    const run = (at: number): Promise<unknown> => {
+      try {
+        return at === middleware.length ? next() : middleware[at](job, () => run(at + 1));
+      } catch (thrown) { // whoever calls next() may rely on a promise
+        return Promise.reject(thrown);
+      }
+    };
     return run(0);
   };
 }

@@ -1,5 +1,5 @@
 import { messageOf } from "../../core/errors.ts";
-import { consoleLogger, type Logger } from "../../core/logger.ts";
+import { consoleLogger, harmless, type Logger } from "../../core/logger.ts";
 import { JobSignal } from "../../core/outcome.ts";
 import type { Middleware } from "./compose.ts";
 
@@ -17,20 +17,21 @@ import type { Middleware } from "./compose.ts";
  * ```
  */
 export function logging(logger: Logger = consoleLogger()): Middleware {
+  const log = harmless(logger);
   return async (job, next) => {
     const fields = { job: job.id, name: job.name, queue: job.queue, attempt: job.attempt };
-    logger.info("job started", fields);
+    log.info("job started", fields);
     const start = performance.now();
     const ms = () => Math.round(performance.now() - start);
     try {
       const result = await next();
-      logger.info("job handled", { ...fields, ms: ms() });
+      log.info("job handled", { ...fields, ms: ms() });
       return result;
     } catch (thrown) {
       const [level, message] = thrown instanceof JobSignal
         ? ["info", `job left with ${thrown.kind}`] as const
         : ["warn", "attempt failed"] as const;
-      logger[level](message, { ...fields, ms: ms(), error: messageOf(thrown) });
+      log[level](message, { ...fields, ms: ms(), error: messageOf(thrown) });
       throw thrown;
     }
   };
