@@ -3,7 +3,7 @@ import { DispatchError, show } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { NewJob, Scope } from "../core/job.ts";
 import { decodeJson, encodeJson } from "../core/json.ts";
-import { checkJobName, checkQueue } from "../core/name.ts";
+import { checkJobName, checkQueue, isLabel } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
 import { type AnyJobDefinition, checkCount, checkPriority } from "./definition.ts";
 
@@ -102,24 +102,23 @@ export function buildJob(
 }
 
 function checkUniqueKey(key: unknown): string {
-  if (typeof key === "string" && key.length > 0 && key.length <= 500) return key;
+  if (isLabel(key, 500)) return key;
   throw new DispatchError("invalid_option", `Cannot use ${show(key)} as a unique key`, {
-    hint: "Expected a text of 1 to 500 characters.",
+    hint: "Expected a text of 1 to 500 characters, without NUL.",
   });
 }
 
 function checkTags(tags: unknown): readonly string[] {
   const fits = Array.isArray(tags) && tags.length <= 50 &&
-    tags.every((tag) => typeof tag === "string" && tag.length > 0 && tag.length <= 200);
+    tags.every((tag) => isLabel(tag, 200));
   if (fits) return [...tags]; // the write may come after the caller has changed them
   throw new DispatchError("invalid_option", `Cannot use ${show(tags)} as tags`, {
-    hint: "Expected at most 50 texts of 1 to 200 characters.",
+    hint: "Expected at most 50 texts of 1 to 200 characters, without NUL.",
   });
 }
 
 function checkScope(scope: Scope): Scope {
-  const isPart = (part: unknown) =>
-    part === undefined || (typeof part === "string" && part.length > 0 && part.length <= 200);
+  const isPart = (part: unknown) => part === undefined || isLabel(part, 200);
   if (typeof scope === "object" && scope !== null && isPart(scope.appId) && isPart(scope.orgId)) {
     const { appId, orgId } = scope;
     return { ...(appId !== undefined && { appId }), ...(orgId !== undefined && { orgId }) };

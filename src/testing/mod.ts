@@ -1,6 +1,6 @@
 /**
- * What tests of applications and of stores need: a clock that a test holds, and the suite that says
- * whether a store keeps the promises of its port.
+ * What tests of applications and of stores need: a clock that a test holds, a way to wait until all
+ * jobs have ended, and the suite that says whether a store keeps the promises of its port.
  *
  * @example
  * ```ts
@@ -15,5 +15,6 @@
  * @module
  */
 
+export { drain, type DrainOptions } from "./drain.ts";
 export { type HeldClock, heldClock } from "./held_clock.ts";
 export { type OpenedStore, type StoreSuiteOptions, testStore } from "./store_suite.ts";

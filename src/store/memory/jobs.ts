@@ -33,7 +33,8 @@ export class MemoryJobs implements JobStore {
     const records = new Array<JobRecord>(jobs.length);
     const queues = new Set<string>();
     for (let i = 0; i < jobs.length; i++) {
-      const entry = state.holder(jobs[i].name, jobs[i].uniqueKey) ??
+      const { id, name, uniqueKey } = jobs[i];
+      const entry = state.jobs.get(id) ?? state.holder(name, uniqueKey) ??
         state.add(newRecord(jobs[i], now), now);
       queues.add(entry.job.queue);
       records[i] = copyJob(entry);

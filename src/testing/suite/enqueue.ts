@@ -235,6 +235,20 @@ export const enqueueCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "enqueue() adds nothing for an id that is there, whatever became of its job",
+    async run(t) {
+      const job = newJob({ payload: '"first"' });
+      const [first, again] = await t.store.jobs.enqueue([job, { ...job, payload: '"again"' }]);
+      assertEquals(again, first);
+      const { lease } = await t.claimOnly(job.id);
+      await t.settle(lease, DONE);
+      const before = await t.snapshot();
+      const [late] = await t.store.jobs.enqueue([job]);
+      assertEquals([late.id, late.state, late.payload], [job.id, "completed", '"first"']);
+      assertEquals(await t.snapshot(), before);
+    },
+  },
+  {
     name: "a job is there for whoever looks after enqueue() has returned",
     async run(t) {
       const peer = await t.peer();
