@@ -18,7 +18,7 @@ export class LookAhead {
 
   /** A handler that was called at `since` has ended. */
   note(since: number, now: number): void {
-    const ms = now - since;
+    const ms = Math.max(0, now - since); // the clock of the machine may have stepped back
     this.#averageMs = this.#averageMs === null
       ? ms
       : this.#averageMs + WEIGHT * (ms - this.#averageMs);

@@ -202,7 +202,7 @@ export class Worker {
     const now = Date.now();
     this.#lookAhead.note(since, now);
     if (!this.#running.has(execution)) return; // it was given up meanwhile
-    if (now - this.#lastTurn > TURN_MS) this.#yield();
+    if (Math.abs(now - this.#lastTurn) > TURN_MS) this.#yield(); // clocks also step back
     this.#end(execution, outcome);
   }
 
