@@ -162,6 +162,7 @@ export class Machinery {
         outcome: outcome.kind,
       });
     }
+    if (status === "cancelled") return this.#cancelled(job, "The job was cancelled while it ran");
     if (status !== "settled") return;
     const now = this.#settings.clock.now();
     switch (outcome.kind) {
@@ -193,14 +194,14 @@ export class Machinery {
           claim instanceof Execution ? now - claim.startedAt : 0,
         );
       case "cancel":
-        return this.results.notify({
-          ...job,
-          state: "cancelled",
-          failure: { code: "cancelled", message: outcome.reason },
-        });
+        return this.#cancelled(job, outcome.reason);
       case "release":
         return;
     }
+  }
+
+  #cancelled(job: JobRecord, message: string): void {
+    this.results.notify({ ...job, state: "cancelled", failure: { code: "cancelled", message } });
   }
 
   #completed(job: JobRecord, claim: object): void {

@@ -3,7 +3,7 @@ import { messageOf } from "../core/errors.ts";
 import type { ClaimedJob } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
-import type { Store } from "../store/store.ts";
+import type { SettleStatus, Store } from "../store/store.ts";
 
 /** An attempt that has ended, or a claim that is given back, on its way to the store. */
 export interface Ended {
@@ -18,7 +18,7 @@ export interface Ended {
 }
 
 /** What became of it: `given up` is left to its lease, which runs out. */
-export type Settled = "settled" | "lost" | "given up";
+export type Settled = SettleStatus | "given up";
 
 const MAX_BATCH = 500;
 /** After so many a settlement is given up: its lease runs out and a peer takes over. */
@@ -111,7 +111,7 @@ export class Settler {
 
   async #write(batch: readonly Ended[]): Promise<void> {
     this.#underWay = batch;
-    let statuses: ("settled" | "lost")[];
+    let statuses: SettleStatus[];
     try {
       statuses = await this.#store.jobs.settle(
         batch.map(({ claim, outcome }) => ({ lease: claim.lease, outcome })),

@@ -7,7 +7,9 @@
  *   in the order of what was asked;
  * - records are copies, on the way in and on the way out;
  * - every deadline is read off the store's own clock, never the caller's;
- * - each change is one conditional write: it happens whole or not at all.
+ * - each change is one conditional write: it happens whole or not at all;
+ * - it ends, by its result or by an error, in bounded time: a store that waits for ever holds up
+ *   whoever works on it.
  */
 
 import type { DeadLetterRecord } from "../core/dead_letter.ts";
@@ -77,6 +79,12 @@ export interface Settlement {
   readonly outcome: Outcome;
 }
 
+/**
+ * What became of a settlement: it was written as it was asked for; it ended the job as cancelled
+ * instead; or its lease was no longer held and it changed nothing.
+ */
+export type SettleStatus = "settled" | "cancelled" | "lost";
+
 /** Which records to list. Every field that is set narrows the list. */
 export interface JobQuery {
   /** Only jobs in this state. */
@@ -137,9 +145,10 @@ export interface JobStore {
   /**
    * Ends attempts: the only way out of `running`, apart from {@link JobStore.rescue}. `dead` writes
    * the dead letter in the same transaction. Where cancellation was asked for, every outcome but
-   * `complete` ends the job as cancelled. A lease that is not held changes nothing: `lost`.
+   * `complete` ends the job as cancelled, and all but `cancel` itself answer so. A lease that is not
+   * held changes nothing: `lost`.
    */
-  settle(settlements: readonly Settlement[]): Promise<("settled" | "lost")[]>;
+  settle(settlements: readonly Settlement[]): Promise<SettleStatus[]>;
   /**
    * Takes back leases that have run out, at most `limit`: the job may be claimed again at once; at
    * the last allowed crash it dies of `crash_loop`; one that was to be cancelled is. Returns the

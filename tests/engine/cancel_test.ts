@@ -99,6 +99,25 @@ describe("engine.jobs.cancel()", () => {
     }
   });
 
+  it("by another process stands against a failure here, and nobody is told of a dead letter", async () => {
+    const told: string[] = [];
+    const hook = (name: string) => () => void told.push(name);
+    const held = heldJob("fails", { maxRetries: 0 });
+    await using rig = await startRig({
+      jobs: [held.definition],
+      ...HEARTBEAT,
+      extensions: [{ name: "spy", onJobFailed: hook("failed"), onJobDlq: hook("dlq") }],
+    });
+    const other = await rig.add({ concurrency: 0 });
+    const { id } = await rig.engine.enqueue(held.definition, null);
+    const { end } = await held.started();
+    const result = codeOf(() => rig.engine.result(id));
+    await other.jobs.cancel(id); // not known here before the next heartbeat
+    end.open(Promise.reject(new Error("no")));
+    await rig.reaches(id, "cancelled");
+    assertEquals([await result, told, await rig.engine.dlq.count()], ["cancelled", [], 0]);
+  });
+
   it("is waited out for one lease with a handler that ignores it", async () => {
     const held = heldJob();
     await using rig = await startRig({ jobs: [held.definition], ...HEARTBEAT });

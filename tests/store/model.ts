@@ -14,6 +14,7 @@ import type {
   LeaseExtension,
   RetentionAges,
   Settlement,
+  SettleStatus,
 } from "../../src/store/store.ts";
 
 type Mutable<Record> = { -readonly [Key in keyof Record]: Record[Key] };
@@ -98,14 +99,14 @@ export class Model {
     return claimed;
   }
 
-  settle({ lease, outcome }: Settlement): "settled" | "lost" {
+  settle({ lease, outcome }: Settlement): SettleStatus {
     const job = this.#holding(lease);
     if (job === null) return "lost";
     if (job.cancelRequested && outcome.kind !== "complete") {
       if ("failure" in outcome) job.failure = outcome.failure;
       if (outcome.kind === "cancel") job.failure = cancelled(outcome.reason);
       this.#finish(job, "cancelled");
-      return "settled";
+      return outcome.kind === "cancel" ? "settled" : "cancelled";
     }
     switch (outcome.kind) {
       case "complete":

@@ -10,6 +10,7 @@ import type {
   Page,
   RetentionAges,
   Settlement,
+  SettleStatus,
 } from "../store.ts";
 import { type Entry, isFinished, isWaiting, type QueueEntry } from "./entry.ts";
 import { withPrefix } from "../../core/id.ts";
@@ -99,14 +100,13 @@ export class MemoryJobs implements JobStore {
   }
 
   // deno-lint-ignore require-await
-  async settle(settlements: readonly Settlement[]): Promise<("settled" | "lost")[]> {
+  async settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
     const now = this.#state.clock.now();
-    const results = new Array<"settled" | "lost">(settlements.length);
+    const results = new Array<SettleStatus>(settlements.length);
     for (let i = 0; i < settlements.length; i++) {
       const { lease, outcome } = settlements[i];
       const entry = this.#held(lease.jobId, lease.token);
-      if (entry !== null) settleEntry(this.#state, entry, outcome, now);
-      results[i] = entry === null ? "lost" : "settled";
+      results[i] = entry === null ? "lost" : settleEntry(this.#state, entry, outcome, now);
     }
     return results;
   }

@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../core/clock.ts";
 import { CRASH_LOOP, type Failure, MAX_CRASHES, type Outcome } from "../../core/outcome.ts";
+import type { SettleStatus } from "../store.ts";
 import type { Entry } from "./entry.ts";
 import type { MemoryState } from "./state.ts";
 
@@ -9,11 +10,17 @@ export function settleEntry(
   entry: Entry,
   outcome: Outcome,
   now: EpochMs,
-): void {
-  const { job } = entry;
-  if (job.cancelRequested && outcome.kind !== "complete") {
-    return cancelEntry(state, entry, outcome, now);
+): SettleStatus {
+  if (entry.job.cancelRequested && outcome.kind !== "complete") {
+    cancelEntry(state, entry, outcome, now);
+    return outcome.kind === "cancel" ? "settled" : "cancelled";
   }
+  writeOutcome(state, entry, outcome, now);
+  return "settled";
+}
+
+function writeOutcome(state: MemoryState, entry: Entry, outcome: Outcome, now: EpochMs): void {
+  const { job } = entry;
   switch (outcome.kind) {
     case "complete":
       job.result = outcome.result;

@@ -4,7 +4,7 @@ import { newId } from "../../core/id.ts";
 import type { JobRecord, JobState, NewJob } from "../../core/job.ts";
 import type { ClaimedJob, Lease } from "../../core/lease.ts";
 import type { Failure, Outcome } from "../../core/outcome.ts";
-import type { ClaimRequest, Page, Settlement, Store } from "../../store/store.ts";
+import type { ClaimRequest, Page, Settlement, SettleStatus, Store } from "../../store/store.ts";
 import type { HeldClock } from "../held_clock.ts";
 
 /** One rule that every store keeps. */
@@ -144,7 +144,7 @@ export class CaseContext {
   }
 
   /** Settles one lease. */
-  async settle(lease: Lease, outcome: Outcome): Promise<"settled" | "lost"> {
+  async settle(lease: Lease, outcome: Outcome): Promise<SettleStatus> {
     const [status] = await this.store.jobs.settle([{ lease, outcome } satisfies Settlement]);
     return status;
   }
