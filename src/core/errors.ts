@@ -35,6 +35,7 @@ export const ERROR_HINTS = {
   config_unreadable: "Check that the path exists and that it may be read.",
   unknown_database: "Add it to the registry, or choose one that is there.",
   unknown_kv: "Add it to the registry, or choose one that is there.",
+  unsupported_client: "Pass a client or a transaction of a supported kind.",
   store_not_available: "Leave it unset to use the in-memory store, or pass `store`.",
   store_unreachable: "Check that the store is up and that its address is right.",
   // Why an attempt or a job ended

