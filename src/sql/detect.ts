@@ -1,6 +1,7 @@
 import { DispatchError } from "../core/errors.ts";
 import type { SqlAdapter, SqlDriver, SqlOptions, SqlTransaction } from "./driver.ts";
 import { pg } from "./pg.ts";
+import { watched } from "./outage.ts";
 import { porsager } from "./porsager.ts";
 
 /** Every SQL client that is known, in the order in which a handle is shown to them. */
@@ -15,7 +16,7 @@ const ADAPTERS: readonly SqlAdapter[] = [porsager, pg];
 export function toSqlDriver(handle: unknown, options: SqlOptions = {}): SqlDriver {
   const adapter = adapterOf(handle);
   if (adapter === null) throw unsupported(handle, "a database client");
-  return adapter.driver(handle as object, options);
+  return watched(adapter.driver(handle as object, options), options.logger);
 }
 
 /** True for a client that {@link toSqlDriver} takes. */

@@ -35,14 +35,7 @@ export interface EndableTransaction extends SqlTransaction {
  */
 export function endable(tx: SqlTransaction): EndableTransaction {
   let over: string | null = null;
-  const refuse = (): Promise<never> =>
-    Promise.reject(
-      new SqlError(`Cannot run a statement in a transaction that is over: it ${over}`, {
-        sqlState: "25P01",
-        transient: false,
-        uncertain: false,
-      }),
-    );
+  const refuse = (): Promise<never> => Promise.reject(overError(over ?? "has ended"));
   return {
     handle: tx.handle,
     query: <Row extends object>(text: string, params?: readonly SqlParam[]) =>
@@ -50,4 +43,13 @@ export function endable(tx: SqlTransaction): EndableTransaction {
     script: (text) => over === null ? tx.script(text) : refuse(),
     end: (why) => void (over ??= why),
   };
+}
+
+/** What a statement meets that comes after the end of its transaction. */
+export function overError(why: string): SqlError {
+  return new SqlError(`Cannot run a statement in a transaction that is over: it ${why}`, {
+    sqlState: "25P01",
+    transient: false,
+    uncertain: false,
+  });
 }

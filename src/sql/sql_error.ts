@@ -45,14 +45,14 @@ const OUTAGE = /^(?:08|53|57P0[1-5]|58030|25006)/;
 const RETRY = /^(?:40|55P03|55006|57014|25P03|25P04)/;
 
 /** The answer to the statement may have been lost: the connection broke under it. */
-const ANSWER_LOST = /^(?:08|40003|57P0[1-5])/;
+const ANSWER_LOST = /^(?:08|40003|57P0[124])/;
 
 /** A SQLSTATE; system codes of the same length (EPIPE, EPERM) begin with an E, which none does. */
 const SQLSTATE = /^[0-9A-DF-Z][0-9A-Z]{4}$/;
 
 /** A connection that was never made: nothing can have happened. */
 const NOT_SENT =
-  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CONNECT_TIMEOUT|CONNECTION_ENDED|ConnectionRefused|exceeded when trying to connect|connection timeout|not queryable|after calling end/;
+  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CONNECT_TIMEOUT|CONNECTION_CLOSED_EARLY|CONNECTION_ENDED|ConnectionRefused|exceeded when trying to connect|connection timeout|not queryable|after calling end/;
 
 /** How clients and runtimes call a connection that broke. */
 const BROKEN =
@@ -91,6 +91,12 @@ export function timedOut(ms: number): SqlError {
     transient: true,
     uncertain: true,
   });
+}
+
+/** The error of a statement for which no connection could be had. */
+export function notSent(thrown: unknown): SqlError {
+  const { message, sqlState, transient, cause } = toSqlError(thrown);
+  return new SqlError(message, { sqlState, transient, uncertain: false, cause });
 }
 
 function lost(message: string, uncertain: boolean, cause: unknown): SqlError {

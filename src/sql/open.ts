@@ -1,0 +1,137 @@
+import { DispatchError } from "../core/errors.ts";
+import {
+  type SqlDriver,
+  type SqlOptions,
+  type SqlTransaction,
+  STATEMENT_TIMEOUT_MS,
+} from "./driver.ts";
+import { type ListenConnection, listener } from "./listener.ts";
+import { watched } from "./outage.ts";
+import { createPool } from "./pool.ts";
+import {
+  type Connection,
+  type ConnectionOptions,
+  openConnection,
+  type Postgres,
+} from "./porsager_connection.ts";
+
+/** What {@link openPostgres} takes. */
+export interface OpenOptions extends SqlOptions {
+  /** At most so many connections, one more where somebody listens. Default 10. */
+  readonly maxConnections?: number;
+  /** What `pg_stat_activity` shows. Default `"dispatch"`. */
+  readonly applicationName?: string;
+}
+
+/** One that nobody has used for so long is closed. */
+const IDLE_MS = 60_000;
+
+/** True for text that {@link openPostgres} takes. */
+export function isPostgresUrl(text: string): boolean {
+  return /^postgres(?:ql)?:\/\//i.test(text);
+}
+
+/**
+ * Opens a database by its URL, with postgres.js. It connects with the first statement, and again
+ * whenever that is needed: while the database cannot be reached, statements fail as `store_unreachable`
+ * at a pace that spares it.
+ *
+ * The URL may name parameters of the session, such as `?search_path=app`, and `sslmode`.
+ *
+ * @throws {DispatchError} `unsupported_client` where postgres.js is not installed or the URL is none
+ */
+export async function openPostgres(url: string, options: OpenOptions = {}): Promise<SqlDriver> {
+  if (!isPostgresUrl(url) || !URL.canParse(url)) throw notAUrl();
+  const { default: postgres } = await import("postgres").catch((cause) => {
+    throw new DispatchError(
+      "unsupported_client",
+      "Cannot open a postgres:// URL: postgres.js is not installed",
+      {
+        hint:
+          "Install it (deno add npm:postgres, npm install postgres), or pass a client of your own.",
+        cause,
+      },
+    );
+  });
+  return watched(driver(postgres as unknown as Postgres, url, options), options.logger);
+}
+
+function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDriver {
+  const { maxConnections = 10, session = true } = options;
+  const limitMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+  const target = { url, limitMs, session, parameters: parametersOf(options, limitMs) };
+  const open = (rest: Partial<ConnectionOptions>) =>
+    openConnection(postgres, { ...target, ...rest });
+  const pool = createPool<Connection>({
+    open: () => open({ onBroken: (connection) => pool.drop(connection) }),
+    max: maxConnections,
+    waitMs: limitMs,
+    idleMs: IDLE_MS,
+  });
+  const subscriptions = new Set<() => Promise<void>>();
+  return {
+    name: "postgres.js",
+    single: maxConnections === 1,
+    query: (text, params) => pool.use((connection) => connection.query(text, params)),
+    script: (text) => pool.use((connection) => connection.script(text)),
+    transaction: <T>(work: (tx: SqlTransaction) => Promise<T>) =>
+      pool.use((connection) => connection.transaction(work)),
+    ...(session && {
+      listen(channel, onNotify, onListening) {
+        const stop = listener(() => listenOn(open, channel, onNotify), onListening);
+        subscriptions.add(stop);
+        return () => (subscriptions.delete(stop), stop());
+      },
+    }),
+    async close() {
+      await Promise.all([...subscriptions].map((stop) => stop()));
+      subscriptions.clear();
+      await pool.close();
+    },
+  };
+}
+
+/** A pooler in transaction mode knows of no session, and may refuse what it does not know. */
+function parametersOf(options: OpenOptions, limitMs: number): Record<string, string | number> {
+  const application_name = options.applicationName ?? "dispatch";
+  if (options.session === false) return { application_name };
+  return {
+    application_name,
+    statement_timeout: limitMs,
+    // The locks of a machine that has vanished are free after a minute instead of two hours.
+    tcp_keepalives_idle: 30,
+    tcp_keepalives_interval: 10,
+    tcp_keepalives_count: 3,
+  };
+}
+
+async function listenOn(
+  open: (rest: Partial<ConnectionOptions>) => Promise<Connection>,
+  channel: string,
+  onNotify: (payload: string) => void,
+): Promise<ListenConnection> {
+  let onBroken!: () => void;
+  const lost = new Promise<void>((resolve) => void (onBroken = resolve));
+  const connection = await open({
+    onBroken,
+    onNotify: (name, payload) => name === channel && onNotify(payload),
+  });
+  try {
+    await connection.script(`LISTEN "${channel.replaceAll('"', '""')}"`);
+  } catch (error) {
+    await connection.end();
+    throw error;
+  }
+  return { lost, close: () => connection.end(), ping: () => connection.query("SELECT 1") };
+}
+
+/** The URL is not shown: it may hold a password. */
+function notAUrl(): DispatchError {
+  return new DispatchError(
+    "unsupported_client",
+    "Cannot read the address of the database as a URL",
+    {
+      hint: "It looks like postgres://user:password@host:5432/database.",
+    },
+  );
+}

@@ -1,0 +1,140 @@
+import type { SqlExecutor, SqlTransaction } from "./driver.ts";
+import type { Pooled } from "./pool.ts";
+import {
+  type Client,
+  executorOf,
+  type PorsagerConnection,
+  type PorsagerScope,
+} from "./porsager_executor.ts";
+import { type Beginner, inTransaction } from "./porsager_transaction.ts";
+import { timedOut } from "./sql_error.ts";
+
+/** What is used of the postgres.js package. */
+export type Postgres = (url: string, options: Record<string, unknown>) => Instance;
+
+interface Instance extends PorsagerScope, Beginner {
+  readonly options: Client & { readonly host: readonly string[] };
+  end(options: { timeout: number }): Promise<void>;
+}
+
+/** How connections are opened. */
+export interface ConnectionOptions {
+  /** Where to. */
+  readonly url: string;
+  /** Milliseconds for a statement. */
+  readonly limitMs: number;
+  /** False behind a pooler in transaction mode. */
+  readonly session: boolean;
+  /** Parameters of the session. */
+  readonly parameters: Record<string, string | number>;
+  /** Told once, as soon as an open connection is of no use any more. */
+  readonly onBroken?: (connection: Connection) => void;
+  /** Told of what is notified on the channels that it listens to. */
+  readonly onNotify?: (channel: string, payload: string) => void;
+}
+
+/** One connection. */
+export interface Connection extends Pooled, SqlExecutor {
+  /** Runs `work` in a transaction on it. */
+  transaction<T>(work: (tx: SqlTransaction) => Promise<T>): Promise<T>;
+}
+
+/** A connection that is not there by then never will be. */
+const CONNECT_MS = 10_000;
+/** The server ends a statement at its limit; when even that does not come, the connection is dead. */
+const GRACE_MS = 2_000;
+
+/**
+ * Opens one connection: an instance of postgres.js with `max: 1` that is thrown away as soon as it
+ * breaks, because one that reconnects may never send again, or run a rest of one transaction in
+ * another (see {@link inTransaction}).
+ */
+export async function openConnection(
+  postgres: Postgres,
+  { url, limitMs, session, parameters, onBroken, onNotify }: ConnectionOptions,
+): Promise<Connection> {
+  let broken = false;
+  let link: PorsagerConnection | undefined;
+  const sql = postgres(url, {
+    max: 1,
+    prepare: session,
+    fetch_types: false,
+    idle_timeout: null,
+    max_lifetime: null,
+    connect_timeout: CONNECT_MS / 1000,
+    keep_alive: 30,
+    backoff: 0,
+    connection: parameters,
+    onnotice: () => {},
+    onnotify: onNotify,
+    onclose: () => giveUp(),
+  });
+  dialOnce(sql.options);
+
+  function giveUp(): void {
+    if (broken) return;
+    broken = true;
+    link?.terminate(); // it refuses from now on what still comes
+    void sql.end({ timeout: 0 });
+    if (link !== undefined) onBroken?.(connection);
+  }
+
+  // The server's limit comes first: it also ends the statement there.
+  const settings = { limitMs: limitMs + (session ? GRACE_MS : 0), prepare: session, giveUp };
+  const run = executorOf(sql, settings, sql.options);
+  const connection: Connection = {
+    ...run,
+    get broken() {
+      return broken;
+    },
+    transaction: (work) =>
+      inTransaction(sql, (scope) => executorOf(scope, settings, sql.options), work, link),
+    async end() {
+      broken = true;
+      await sql.end({ timeout: 0.2 });
+    },
+  };
+  try {
+    link = await greet(sql);
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+  return connection;
+}
+
+/** Waits for the first answer, within the time to connect. */
+async function greet(sql: Instance): Promise<PorsagerConnection | undefined> {
+  let link: PorsagerConnection | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(timedOut(CONNECT_MS)), CONNECT_MS + 500);
+  });
+  const onexecute = (connection: PorsagerConnection) => {
+    link = connection;
+    return true;
+  };
+  try {
+    await Promise.race([sql.unsafe("select 1", [], { simple: true, onexecute }), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+  return link;
+}
+
+/**
+ * Lets an instance open one socket to each of its hosts and no more. postgres.js 3.4.9 dials again
+ * without a pause, for ever, where its peer closes the connection during startup
+ * (porsager/postgres#1193), and after its end, when a reconnection was already under way.
+ *
+ * It reads `options.socket`, which may be a function that makes the socket, twice for each attempt.
+ */
+function dialOnce(options: Instance["options"]): void {
+  let reads = 2 * options.host.length;
+  const refuse = () => {
+    throw Object.assign(new Error("the server closed the connection"), {
+      code: "CONNECTION_CLOSED_EARLY",
+    });
+  };
+  Object.defineProperty(options, "socket", { get: () => reads-- > 0 ? undefined : refuse });
+}
