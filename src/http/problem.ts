@@ -34,6 +34,8 @@ const STATUS = {
   unsupported_client: 500,
   store_not_available: 500,
   store_unreachable: 503,
+  schema_outdated: 500,
+  schema_newer: 500,
   handler_failed: 500,
   timeout: 500,
   lease_lost: 500,

@@ -1,0 +1,58 @@
+import type { Clock } from "../../core/clock.ts";
+import { DispatchError, show } from "../../core/errors.ts";
+import type { SqlDriver, SqlParam, SqlRow } from "../../sql/driver.ts";
+
+/** The schema of one installation, and how statements reach it. */
+export class Database {
+  /** Name of the schema. */
+  readonly schema: string;
+  readonly #clock: Clock | undefined;
+  readonly #open: () => Promise<SqlDriver>;
+  #driver: Promise<SqlDriver> | null = null;
+
+  constructor(schema: string, clock: Clock | undefined, open: () => Promise<SqlDriver>) {
+    this.schema = checkSchema(schema);
+    this.#clock = clock;
+    this.#open = open;
+  }
+
+  /**
+   * The moment to tell the database: null, which is for its own clock, unless a test holds the time.
+   * Then no deadline depends on the clock of any machine but the database's.
+   */
+  get now(): string | null {
+    const held = this.#clock?.held ?? null;
+    return held === null ? null : String(held);
+  }
+
+  /** Opened with the first use, and again if that failed. */
+  driver(): Promise<SqlDriver> {
+    this.#driver ??= this.#open().catch((error) => {
+      this.#driver = null;
+      throw error;
+    });
+    return this.#driver;
+  }
+
+  /** Runs one statement. */
+  async query<Row extends object = SqlRow>(
+    text: string,
+    params: readonly SqlParam[],
+  ): Promise<Row[]> {
+    return await (await this.driver()).query<Row>(text, params);
+  }
+
+  async close(): Promise<void> {
+    const driver = this.#driver;
+    this.#driver = null;
+    await (await driver?.catch(() => null))?.close();
+  }
+}
+
+/** Lower case and short, so that it needs no quotes and fits a channel's name. */
+function checkSchema(schema: string): string {
+  if (/^[a-z_][a-z0-9_]{0,47}$/.test(schema) && !schema.startsWith("pg_")) return schema;
+  throw new DispatchError("invalid_option", `Cannot use ${show(schema)} as a schema`, {
+    hint: "Name it with 1 to 48 lower case letters, digits and underscores, not pg_ first.",
+  });
+}

@@ -1,0 +1,112 @@
+import type { JobRecord, NewJob } from "../../core/job.ts";
+import type { SqlExecutor, SqlParam } from "../../sql/driver.ts";
+import { arrayOf, textArray } from "./array.ts";
+import { encodeKey, encodeLabels, type RecordRow, toRecord } from "./rows.ts";
+import type { Statements } from "./statements.ts";
+import { fromUuid, unchecked } from "./uuid.ts";
+
+/** Holders of a unique key that finish before they can be read make room: then it is tried again. */
+const MAX_TRIES = 20;
+
+/**
+ * Adds jobs with one statement. Its answer is a single moment: all else is known here, and reading
+ * back a thousand rows cost as much as inserting them.
+ */
+export async function enqueue(
+  executor: Pick<SqlExecutor, "query">,
+  sql: Statements,
+  now: string | null,
+  jobs: readonly NewJob[],
+): Promise<JobRecord[]> {
+  if (jobs.length === 0) return [];
+  if (jobs.some((job) => job.uniqueKey !== null)) {
+    return await enqueueUnique(executor, sql, now, jobs);
+  }
+  const [{ t }] = await executor.query<{ t: number }>(sql.enqueue, parameters(now, jobs));
+  return jobs.map((job) => newRecord(job, t));
+}
+
+/**
+ * Adds jobs of which some have unique keys. The index decides: an insert that meets another one
+ * which is not committed yet waits for it. Whoever came first is read by a second statement, which
+ * sees what was committed meanwhile.
+ */
+async function enqueueUnique(
+  executor: Pick<SqlExecutor, "query">,
+  sql: Statements,
+  now: string | null,
+  jobs: readonly NewJob[],
+): Promise<JobRecord[]> {
+  const records = new Array<JobRecord | undefined>(jobs.length);
+  let open = jobs.map((_, i) => i);
+  for (let tries = 0; open.length > 0; tries++) {
+    if (tries === MAX_TRIES) throw new Error("Cannot enqueue: a unique key changes hands too fast");
+    const asked = open.map((i) => jobs[i]);
+    const [{ t, added }] = await executor.query<{ t: number; added: string | null }>(
+      sql.enqueueUnique,
+      parameters(now, asked),
+    );
+    const ids = new Set(added?.split(",").map((id) => fromUuid("job", id)));
+    for (const i of open) {
+      // The first of two with the same id in one call is the one that was added.
+      if (ids.delete(jobs[i].id)) records[i] = newRecord(jobs[i], t);
+    }
+    open = open.filter((i) => records[i] === undefined);
+    if (open.length === 0) break;
+    const holders = await executor.query<RecordRow & { ord: number }>(sql.holders, [
+      textArray(open.map((i) => jobs[i].name)),
+      textArray(open.map((i) => encodeKey(jobs[i].uniqueKey))),
+      arrayOf(open.map((i) => unchecked(jobs[i].id))),
+    ]);
+    for (const row of holders) records[open[row.ord - 1]] = toRecord(row);
+    open = open.filter((i) => records[i] === undefined);
+  }
+  return records as JobRecord[];
+}
+
+function parameters(now: string | null, jobs: readonly NewJob[]): SqlParam[] {
+  return [
+    now,
+    arrayOf(jobs.map((job) => unchecked(job.id))),
+    textArray(jobs.map((job) => job.name)),
+    textArray(jobs.map((job) => job.queue)),
+    arrayOf(jobs.map((job) => job.priority)),
+    textArray(jobs.map((job) => job.payload)),
+    arrayOf(jobs.map((job) => job.maxRetries)),
+    arrayOf(jobs.map((job) => job.timeoutMs)),
+    arrayOf(jobs.map((job) => job.delayMs)),
+    arrayOf(jobs.map((job) => job.runAt)),
+    textArray(jobs.map((job) => encodeKey(job.uniqueKey))),
+    textArray(jobs.map((job) => encodeLabels(job.tags, job.scope))),
+  ];
+}
+
+function newRecord(job: NewJob, now: number): JobRecord {
+  return {
+    id: job.id,
+    name: job.name,
+    queue: job.queue,
+    priority: job.priority,
+    payload: job.payload,
+    maxRetries: job.maxRetries,
+    timeoutMs: job.timeoutMs,
+    uniqueKey: job.uniqueKey,
+    tags: [...job.tags],
+    scope: { ...job.scope },
+    state: "pending",
+    runAt: job.runAt ?? now + job.delayMs,
+    attempt: 0,
+    retryCount: 0,
+    crashes: 0,
+    failure: null,
+    result: null,
+    progress: null,
+    cancelRequested: false,
+    workerId: null,
+    createdAt: now,
+    updatedAt: now,
+    startedAt: null,
+    completedAt: null,
+    heartbeatAt: null,
+  };
+}

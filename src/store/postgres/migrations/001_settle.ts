@@ -1,0 +1,138 @@
+import { finish, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
+
+/**
+ * `settle` ends attempts. Its rows are only what the caller must know: ordinals of leases that were
+ * lost, and queues to wake. Without kinds all of them completed, which is one statement. A mixed
+ * batch locks its rows first, in the order of their ids as every statement over several leases does,
+ * and so reads whether a cancellation was asked for where nobody can change it any more.
+ *
+ * `rescue` does the same for leases that have run out.
+ */
+export const settle = (s: string): string => `
+create function ${s}.settle(p_now int8, p_ids uuid[], p_tokens int8[], p_data text[],
+  p_kinds text[], p_delays int8[], p_suspect_at int4)
+returns table (lost int4, wake text)
+language plpgsql ${PINNED} as $$
+#variable_conflict use_column
+declare
+  t int8 := ${NOW};
+  done int8[];
+  ended_in text[];
+  waiting_in text[];
+begin
+  if p_kinds is null then
+    with ended as (
+      delete from ${s}.jobs j using unnest(p_ids, p_tokens, p_data) with ordinality i (id, token, data, ord)
+      where j.id = i.id and j.token = i.token and j.state = 'r'
+      returning j.*, i.ord, 'c'::"char" as final, null::text as new_failure, i.data as new_result
+    ), ${finish(s)}, told as (
+      insert into ${s}.tallies (queue, state, n)
+      select e.queue, v.state, v.sign * count(*)
+      from ended e cross join (values ('c'::"char", 1), ('r', -1)) v (state, sign)
+      group by e.queue, v.state, v.sign
+      returning queue
+    )
+    select (select array_agg(ord) from ended), (select array_agg(queue) from told)
+      into done, ended_in;
+  else
+    perform 1 from unnest(p_ids, p_tokens) i (id, token)
+      join ${s}.jobs j on j.id = i.id and j.token = i.token and j.state = 'r'
+      order by i.id for update of j;
+    with input as (
+      select * from unnest(p_ids, p_tokens, p_data, p_kinds, p_delays)
+        with ordinality i (id, token, data, kind, delay, ord)
+    ), ended as (
+      delete from ${s}.jobs j using input i
+      where j.id = i.id and j.token = i.token and j.state = 'r'
+        and (i.kind in ('complete', 'dead', 'cancel') or j.cancel_requested)
+      returning j.*, i.ord,
+        case when i.kind = 'complete' then 'c' when j.cancel_requested or i.kind = 'cancel' then 'x'
+          else 'd' end::"char" as final,
+        case i.kind when 'complete' then null when 'release' then j.failure else i.data end as new_failure,
+        case i.kind when 'complete' then i.data end as new_result
+    ), ${finish(s)}, ${letters(s)}, waiting as (
+      update ${s}.jobs j set run_at = t + i.delay, updated_at = t,
+        state = case when i.delay > 0 then 'f' when j.crashes >= p_suspect_at then 's'
+          else 'w' end::"char",
+        retry_count = j.retry_count + (i.kind = 'retry')::int4,
+        attempt = j.attempt - (i.kind = 'release')::int4,
+        failure = case i.kind when 'retry' then i.data else j.failure end
+      from input i
+      where j.id = i.id and j.token = i.token and j.state = 'r'
+        and i.kind in ('retry', 'release') and not j.cancel_requested
+      returning j.queue, j.retry_count, i.ord
+    ), told as (
+      insert into ${s}.tallies (queue, state, n)
+      select queue, state, sum(n) from (
+        select queue, final as state, 1 as n from ended
+        union all select queue, 'r', -1 from ended
+        union all select queue, ${WAITING}, 1 from waiting
+        union all select queue, 'r', -1 from waiting
+      ) changes group by queue, state
+    )
+    select (select array_agg(ord) from (select ord from ended union all select ord from waiting) o),
+      (select array_agg(distinct queue) from ended), (select array_agg(distinct queue) from waiting)
+      into done, ended_in, waiting_in;
+  end if;
+  return query
+    select null::int4, q from unnest(waiting_in) q
+    union select null, s.name from ${s}.queues s
+      where s.name = any (ended_in || waiting_in) and s.concurrency is not null;
+  if coalesce(cardinality(done), 0) < cardinality(p_ids) then
+    return query select o::int4, null::text from generate_series(1, cardinality(p_ids)) o
+      where o <> all (coalesce(done, '{}'));
+  end if;
+end $$;
+
+create function ${s}.extend(p_now int8, p_ids uuid[], p_tokens int8[], p_progress text[], p_lease_ms int8)
+returns table (held int4, cancelling bool)
+language plpgsql ${PINNED} as $$
+declare
+  t int8 := ${NOW};
+begin
+  return query
+    update ${s}.jobs j set lease_until = t + p_lease_ms, heartbeat_at = t,
+      progress = coalesce(i.progress, j.progress),
+      updated_at = case when i.progress is null then j.updated_at else t end
+    from unnest(p_ids, p_tokens, p_progress) with ordinality i (id, token, progress, ord)
+    where j.id = i.id and j.token = i.token and j.state = 'r'
+    returning i.ord::int4, j.cancel_requested;
+end $$;
+
+create function ${s}.rescue(p_now int8, p_limit int4, p_max_crashes int4, p_failure text)
+returns setof ${s}.records
+language plpgsql ${PINNED} as $$
+declare
+  t int8 := ${NOW};
+  ids uuid[];
+begin
+  select array_agg(e.id) into ids from (
+    select j.id from ${s}.jobs j where j.state = 'r' and j.lease_until <= t
+    limit p_limit for update skip locked
+  ) e;
+  if ids is null then
+    return;
+  end if;
+  update ${s}.jobs j set crashes = j.crashes + 1 where j.id = any (ids);
+  with ended as (
+    delete from ${s}.jobs j
+    where j.id = any (ids) and (j.cancel_requested or j.crashes >= p_max_crashes)
+    returning j.*, case when j.cancel_requested then 'x' else 'd' end::"char" as final,
+      case when j.cancel_requested then j.failure else p_failure end as new_failure,
+      null::text as new_result
+  ), ${finish(s)}, ${letters(s)}, waiting as (
+    update ${s}.jobs j set run_at = t, updated_at = t,
+      state = case when j.crashes >= p_max_crashes - 1 then 's' else 'w' end::"char"
+    where j.id = any (ids) and not (j.cancel_requested or j.crashes >= p_max_crashes)
+    returning j.queue, j.retry_count
+  )
+  insert into ${s}.tallies (queue, state, n)
+  select queue, state, sum(n) from (
+    select queue, final as state, 1 as n from ended
+    union all select queue, 'r', -1 from ended
+    union all select queue, ${WAITING}, 1 from waiting
+    union all select queue, 'r', -1 from waiting
+  ) changes group by queue, state;
+  return query select * from ${s}.records r where r.id = any (ids);
+end $$;
+`;

@@ -1,0 +1,182 @@
+import type { DeadLetterRecord } from "../../core/dead_letter.ts";
+import type { JobCounts, JobRecord, JobState, Scope } from "../../core/job.ts";
+import type { Failure } from "../../core/outcome.ts";
+import { noJobs } from "../../core/job.ts";
+import { fromUuid } from "./uuid.ts";
+
+/** The columns of a job that `records` and `claim()` share. */
+interface JobColumns {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly priority: number;
+  readonly payload: string;
+  readonly max_retries: number;
+  readonly timeout_ms: number;
+  readonly unique_key: string | null;
+  readonly labels: string | null;
+  readonly run_at: number;
+  readonly attempt: number;
+  readonly retry_count: number;
+  readonly crashes: number;
+  readonly failure: string | null;
+  readonly progress: string | null;
+  readonly created_at: number;
+}
+
+/** A row of the view `records`. */
+export interface RecordRow extends JobColumns {
+  readonly state: JobState;
+  readonly result: string | null;
+  readonly cancel_requested: boolean;
+  readonly worker_id: string | null;
+  readonly updated_at: number;
+  readonly started_at: number | null;
+  readonly completed_at: number | null;
+  readonly heartbeat_at: number | null;
+}
+
+/** A row of `claim()`; the last one has no id where nothing was found. */
+export interface ClaimRow extends JobColumns {
+  readonly token: number;
+  readonly now: number;
+  readonly due: number | null;
+}
+
+/** A row of `letters`. */
+export interface LetterRow {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly payload: string;
+  readonly priority: number;
+  readonly timeout_ms: number;
+  readonly max_retries: number;
+  readonly retry_count: number;
+  readonly unique_key: string | null;
+  readonly labels: string | null;
+  readonly failure: string;
+  readonly failed_at: number;
+  readonly replayed_at: number | null;
+  readonly created_at: number;
+}
+
+interface Labels {
+  readonly tags?: string[];
+  readonly scope?: Scope;
+}
+
+/** Tags and tenant in one column, which is null for most jobs. */
+export function encodeLabels(tags: readonly string[], scope: Scope): string | null {
+  const scoped = scope.appId !== undefined || scope.orgId !== undefined;
+  if (tags.length === 0 && !scoped) return null;
+  return JSON.stringify({ ...(tags.length > 0 && { tags }), ...(scoped && { scope }) });
+}
+
+/** A key of any characters as one that Postgres takes: text has no NUL and no lone surrogates. */
+export function encodeKey(key: string | null): string | null {
+  return key === null ? null : JSON.stringify(key).slice(1, -1);
+}
+
+function decodeKey(key: string | null): string | null {
+  return key === null ? null : key.includes("\\") ? JSON.parse(`"${key}"`) : key;
+}
+
+/** A job out of the view `records`. */
+export function toRecord(row: RecordRow): JobRecord {
+  return {
+    ...shared(row),
+    state: row.state,
+    result: row.result,
+    cancelRequested: row.cancel_requested,
+    workerId: row.worker_id,
+    updatedAt: row.updated_at,
+    startedAt: row.started_at,
+    completedAt: row.completed_at,
+    heartbeatAt: row.heartbeat_at,
+  };
+}
+
+/** A job that was claimed; what every claim writes is not sent. */
+export function toClaimed(row: ClaimRow, workerId: string): JobRecord {
+  const { now } = row;
+  return {
+    ...shared(row),
+    state: "running",
+    result: null,
+    cancelRequested: false,
+    workerId,
+    updatedAt: now,
+    startedAt: now,
+    completedAt: null,
+    heartbeatAt: now,
+  };
+}
+
+function shared(row: JobColumns) {
+  const labels: Labels = row.labels === null ? {} : JSON.parse(row.labels);
+  return {
+    id: fromUuid("job", row.id),
+    name: row.name,
+    queue: row.queue,
+    priority: row.priority,
+    payload: row.payload,
+    maxRetries: row.max_retries,
+    timeoutMs: row.timeout_ms,
+    uniqueKey: decodeKey(row.unique_key),
+    tags: labels.tags ?? [],
+    scope: labels.scope ?? {},
+    runAt: row.run_at,
+    attempt: row.attempt,
+    retryCount: row.retry_count,
+    crashes: row.crashes,
+    failure: row.failure === null ? null : JSON.parse(row.failure) as Failure,
+    progress: row.progress,
+    createdAt: row.created_at,
+  };
+}
+
+/** A dead letter. */
+export function toLetter(row: LetterRow): DeadLetterRecord {
+  const labels: Labels = row.labels === null ? {} : JSON.parse(row.labels);
+  return {
+    id: fromUuid("dlq", row.id),
+    jobId: fromUuid("job", row.id),
+    jobName: row.name,
+    queue: row.queue,
+    payload: row.payload,
+    priority: row.priority,
+    timeoutMs: row.timeout_ms,
+    maxRetries: row.max_retries,
+    retryCount: row.retry_count,
+    uniqueKey: decodeKey(row.unique_key),
+    tags: labels.tags ?? [],
+    scope: labels.scope ?? {},
+    failure: JSON.parse(row.failure) as Failure,
+    failedAt: row.failed_at,
+    replayedAt: row.replayed_at,
+    createdAt: row.created_at,
+  };
+}
+
+/** The states of `finished` and `tallies`, which are single characters there. */
+const STATES: Record<string, JobState> = {
+  p: "pending",
+  r: "running",
+  c: "completed",
+  y: "retrying",
+  d: "failed",
+  x: "cancelled",
+};
+
+/** The character of a final state. */
+export const FINAL = { completed: "c", failed: "d", cancelled: "x" } as const;
+
+/** Adds up rows of counts. */
+export function toCounts(
+  rows: readonly { readonly state: string; readonly n: number }[],
+): JobCounts {
+  const counts = noJobs();
+  for (const { state, n } of rows) counts[STATES[state]] += n;
+  return counts;
+}

@@ -1,0 +1,118 @@
+import type { LeaseStatus } from "../../core/lease.ts";
+import type { Outcome } from "../../core/outcome.ts";
+import type { LeaseExtension, Settlement } from "../store.ts";
+import { arrayOf, textArray } from "./array.ts";
+import { SUSPECT_AT } from "./claim.ts";
+import type { Database } from "./database.ts";
+import type { Statements } from "./statements.ts";
+import { toUuid } from "./uuid.ts";
+
+/** What became of each settlement, and which queues may have jobs to claim by it. */
+export interface Settled {
+  readonly statuses: ("settled" | "lost")[];
+  readonly wake: string[];
+}
+
+/** A lease as it is sent; where it stood in the call. */
+interface Sent<Item> {
+  readonly item: Item;
+  readonly uuid: string;
+  readonly at: number;
+}
+
+/** Ends attempts with one statement. */
+export async function settle(
+  database: Database,
+  sql: Statements,
+  settlements: readonly Settlement[],
+): Promise<Settled> {
+  const statuses = settlements.map((): "settled" | "lost" => "settled");
+  const seen = new Set<string>();
+  const sent = toSend(settlements, ({ lease }, at) => {
+    const key = `${lease.jobId} ${lease.token}`;
+    const first = !seen.has(key); // of two for one lease the first counts
+    seen.add(key);
+    if (!first) statuses[at] = "lost";
+    return first;
+  }, (at) => (statuses[at] = "lost"));
+  if (sent.length === 0) return { statuses, wake: [] };
+  const outcomes = sent.map(({ item }) => item.outcome);
+  const plain = outcomes.every(({ kind }) => kind === "complete");
+  const rows = await database.query<{ lost: number | null; wake: string | null }>(sql.settle, [
+    database.now,
+    arrayOf(sent.map(({ uuid }) => uuid)),
+    arrayOf(sent.map(({ item }) => item.lease.token)),
+    textArray(outcomes.map(dataOf)),
+    plain ? null : arrayOf(outcomes.map(({ kind }) => kind)),
+    plain ? null : arrayOf(outcomes.map((outcome) => "delayMs" in outcome ? outcome.delayMs : 0)),
+    SUSPECT_AT,
+  ]);
+  for (const { lost } of rows) if (lost !== null) statuses[sent[lost - 1].at] = "lost";
+  return { statuses, wake: rows.flatMap(({ wake }) => wake ?? []) };
+}
+
+/** Extends the leases that are still held. */
+export async function extend(
+  database: Database,
+  sql: Statements,
+  extensions: readonly LeaseExtension[],
+  leaseMs: number,
+): Promise<LeaseStatus[]> {
+  // An UPDATE changes a row once: of several reports for one lease the last is sent for all.
+  const last = new Map<string, LeaseExtension>();
+  const keyOf = ({ lease }: LeaseExtension) => `${lease.jobId} ${lease.token}`;
+  for (const extension of extensions) {
+    const key = keyOf(extension);
+    const progress = extension.progress ?? last.get(key)?.progress;
+    last.set(key, progress === undefined ? extension : { ...extension, progress });
+  }
+  const sent = toSend([...last.values()]);
+  const statuses = new Map<string, LeaseStatus>();
+  if (sent.length > 0) {
+    const rows = await database.query<{ held: number; cancelling: boolean }>(sql.extend, [
+      database.now,
+      arrayOf(sent.map(({ uuid }) => uuid)),
+      arrayOf(sent.map(({ item }) => item.lease.token)),
+      textArray(sent.map(({ item }) => item.progress ?? null)),
+      String(leaseMs),
+    ]);
+    for (const { held, cancelling } of rows) {
+      statuses.set(keyOf(sent[held - 1].item), cancelling ? "cancelling" : "held");
+    }
+  }
+  return extensions.map((extension) => statuses.get(keyOf(extension)) ?? "lost");
+}
+
+/**
+ * Leases in the order of their jobs' ids, in which every statement locks them: two that did so in
+ * orders of their own would wait for each other. One that cannot be of this store is left out.
+ */
+function toSend<Item extends { readonly lease: Settlement["lease"] }>(
+  items: readonly Item[],
+  wanted: (item: Item, at: number) => boolean = () => true,
+  refuse: (at: number) => void = () => {},
+): Sent<Item>[] {
+  const sent: Sent<Item>[] = [];
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at];
+    const uuid = toUuid(item.lease.jobId);
+    if (uuid === null || !Number.isSafeInteger(Number(item.lease.token))) refuse(at);
+    else if (wanted(item, at)) sent.push({ item, uuid, at });
+  }
+  return sent.sort((a, b) => a.uuid < b.uuid ? -1 : a.uuid > b.uuid ? 1 : 0);
+}
+
+/** What is kept of an outcome: a result, or why it failed. */
+function dataOf(outcome: Outcome): string | null {
+  switch (outcome.kind) {
+    case "complete":
+      return outcome.result;
+    case "retry":
+    case "dead":
+      return JSON.stringify(outcome.failure);
+    case "cancel":
+      return JSON.stringify({ code: "cancelled", message: outcome.reason });
+    case "release":
+      return null;
+  }
+}

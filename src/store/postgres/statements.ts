@@ -1,0 +1,104 @@
+/** The texts of the statements, built once for each store: clients prepare them by their text. */
+export function statements(s: string) {
+  const enqueue = (rest: string, then: string) => `
+with moment as materialized (
+  select coalesce($1::text::int8, (extract(epoch from clock_timestamp()) * 1000)::int8) as t
+), added as (
+  insert into ${s}.jobs (id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
+    state, queue, name, payload, unique_key, labels)
+  select i.id, coalesce(i.run_at, t + i.delay), i.timeout_ms, t, t, i.priority, i.max_retries,
+    case when coalesce(i.run_at, t + i.delay) <= t then 'w' else 'f' end, i.queue, i.name,
+    i.payload, i.unique_key, i.labels
+  from moment, unnest($2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::int4[],
+    $6::text::text[], $7::text::int4[], $8::text::int8[], $9::text::int8[], $10::text::int8[],
+    $11::text::text[], $12::text::text[])
+    i (id, name, queue, priority, payload, max_retries, timeout_ms, delay, run_at, unique_key, labels)
+  ${rest}
+), told as (
+  insert into ${s}.tallies (queue, state, n) ${then}`;
+  return {
+    enqueue: enqueue(
+      "",
+      `select q, 'p', count(*) from unnest($4::text::text[]) q group by q
+) select t from moment`,
+    ),
+    enqueueUnique: enqueue(
+      "on conflict do nothing returning id, queue",
+      `select queue, 'p', count(*) from added group by queue
+) select t, (select string_agg(id::text, ',') from added) as added from moment`,
+    ),
+    holders: `select r.*, h.ord::int4 as ord
+from unnest($1::text::text[], $2::text::text[], $3::text::uuid[]) with ordinality h (name, key, id, ord)
+cross join lateral (
+  select j.id from ${s}.jobs j where j.name = h.name and j.unique_key = h.key
+  union all select h.id limit 1
+) j join ${s}.records r on r.id = j.id`,
+    claim: `select * from ${s}.claim($1::text::int8, $2::text, $3::text::text[], $4::text::text[],
+  $5::int4, $6::text::int8, $7::bool, $8::int4)`,
+    nextDue:
+      `select ${s}.next_due($1::text::int8, $2::text::text[], $3::text::text[], $4::int4) as due`,
+    settle: `select * from ${s}.settle($1::text::int8, $2::text::uuid[], $3::text::int8[],
+  $4::text::text[], $5::text::text[], $6::text::int8[], $7::int4)`,
+    extend: `select * from ${s}.extend($1::text::int8, $2::text::uuid[], $3::text::int8[],
+  $4::text::text[], $5::text::int8)`,
+    rescue: `select * from ${s}.rescue($1::text::int8, $2::int4, $3::int4, $4::text)`,
+    cancel: `select * from ${s}.cancel($1::text::int8, $2::text::uuid)`,
+    retry: `select * from ${s}.retry($1::text::int8, $2::text::uuid)`,
+    remove: `select ${s}.remove($1::text::uuid) as removed`,
+    replay: `select * from ${s}.replay($1::text::int8, $2::text::uuid, $3::text::uuid)`,
+    prune:
+      `select ${s}.prune($1::text::int8, $2::text::text[], $3::text::int8[], $4::int4) as pruned`,
+    fold: `select ${s}.fold()`,
+    get: `select r.* from unnest($1::text::uuid[]) i (id)
+cross join lateral (select * from ${s}.records r where r.id = i.id limit 1) r`,
+    counts:
+      `select state, sum(n)::int8 as n, count(*)::int4 as parts from ${s}.tallies group by state`,
+    queues: `select q.name, s.paused, s.concurrency, q.state, q.n from (
+  select queue as name, state, sum(n)::int8 as n from ${s}.tallies group by queue, state
+  having sum(n) <> 0
+  union all select name, null, 0 from ${s}.queues where paused or concurrency is not null
+) q left join ${s}.queues s on s.name = q.name order by q.name`,
+    configure: `insert into ${s}.queues as q (name, paused, concurrency)
+values ($1::text, coalesce($2::bool, false), $4::int4)
+on conflict (name) do update set paused = coalesce($2::bool, q.paused),
+  concurrency = case when $3::bool then $4::int4 else q.concurrency end`,
+    letter: `select * from ${s}.letters where id = $1::text::uuid`,
+    letters: `select * from ${s}.letters where ${LETTERS}
+  and ($6::text is null or (failed_at, id) < ($6::text::int8, $7::text::uuid))
+order by failed_at desc, id desc limit $8::int4 offset $9::int4`,
+    countLetters: `select count(*)::int4 as n from ${s}.letters where ${LETTERS}`,
+    purgeLetters: `delete from ${s}.letters where ctid = any (array(
+  select ctid from ${s}.letters where ${LETTERS}
+  order by failed_at limit $6::int4 for update skip locked)) returning 1 as one`,
+    /** A page of jobs, out of the one table that has jobs in that state, or out of both. */
+    list: (state: keyof typeof IN_STATE | undefined) => {
+      const [from, where] = state === undefined ? ["", "true"] : IN_STATE[state];
+      const found = from === "" ? `${s}.records` : `(
+  select id from ${s}.${from} where ${where} and ${JOBS} order by id desc limit $4::int4 offset $5::int4)`;
+      return from === ""
+        ? `select * from ${found} where ${JOBS} order by id desc limit $4::int4 offset $5::int4`
+        : `select r.* from ${found} f join ${s}.records r on r.id = f.id order by r.id desc`;
+    },
+  };
+}
+
+/** The texts of one store. */
+export type Statements = ReturnType<typeof statements>;
+
+const JOBS = `($1::text is null or queue = $1::text) and ($2::text is null or name = $2::text)
+  and ($3::text is null or id < $3::text::uuid)`;
+
+const LETTERS = `($2::text is null or queue = $2::text) and ($3::text is null or name = $3::text)
+  and ($4::bool is null or (replayed_at is not null) = $4::bool)
+  and ($5::text is null or failed_at < $5::text::int8
+    + coalesce($1::text::int8, (extract(epoch from clock_timestamp()) * 1000)::int8))`;
+
+/** Which table has the jobs of a state, and which of its rows they are. */
+const IN_STATE = {
+  pending: ["jobs", "state <> 'r' and retry_count = 0"],
+  retrying: ["jobs", "state <> 'r' and retry_count > 0"],
+  running: ["jobs", "state = 'r'"],
+  completed: ["finished", "state = 'c'"],
+  failed: ["finished", "state = 'd' and state <> 'c'"],
+  cancelled: ["finished", "state = 'x' and state <> 'c'"],
+} as const;
