@@ -1,11 +1,13 @@
 import { DispatchError } from "../core/errors.ts";
 import type { SqlAdapter, SqlDriver, SqlOptions, SqlTransaction } from "./driver.ts";
+import { denoPostgres } from "./deno_postgres.ts";
 import { pg } from "./pg.ts";
 import { watched } from "./outage.ts";
+import { pglite } from "./pglite.ts";
 import { porsager } from "./porsager.ts";
 
 /** Every SQL client that is known, in the order in which a handle is shown to them. */
-const ADAPTERS: readonly SqlAdapter[] = [porsager, pg];
+const ADAPTERS: readonly SqlAdapter[] = [porsager, pg, denoPostgres, pglite];
 
 /**
  * Wraps a client that the caller has opened, whichever of the supported ones it is; told by its

@@ -63,8 +63,8 @@ export interface SqlDriver extends SqlExecutor {
    */
   transaction<T>(work: (tx: SqlTransaction) => Promise<T>): Promise<T>;
   /**
-   * Subscribes to a channel, over a connection of its own where there is more than one. Returns at
-   * once how to stop. A lost connection is replaced for as long as it takes; `onListening` is called
+   * Subscribes to a channel (at most 63 bytes, no quotes), over a connection of its own where there
+   * is more than one. Returns at once how to stop. A lost connection is replaced for as long as it takes; `onListening` is called
    * each time that the subscription stands, the first one included, because what was sent before
    * has been missed. Not there where the client cannot listen.
    */
@@ -102,5 +102,7 @@ export interface SqlAdapter {
   transaction(handle: object, options: SqlOptions): SqlTransaction | null;
 }
 
-/** The default of {@link SqlOptions.statementTimeoutMs}. */
-export const STATEMENT_TIMEOUT_MS = 30_000;
+/** Milliseconds until a statement is given up. */
+export function limitOf({ statementTimeoutMs = 30_000 }: SqlOptions): number {
+  return statementTimeoutMs;
+}

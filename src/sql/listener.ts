@@ -11,11 +11,11 @@ export interface ListenConnection {
 /** A peer that vanished without a word is noticed after at most so long. */
 const PING_MS = 60_000;
 const ANSWER_MS = 10_000;
-const FIRST_DELAY_MS = 200;
+const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 5_000;
 
 /**
- * Keeps a listening connection open: connects, and connects again when it was lost, waiting 0.2 s
+ * Keeps a listening connection open: connects, and connects again when it was lost, waiting 50 ms
  * up to 5 s in between, with jitter. Returns how to stop.
  */
 export function listener(

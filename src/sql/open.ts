@@ -1,10 +1,5 @@
 import { DispatchError } from "../core/errors.ts";
-import {
-  type SqlDriver,
-  type SqlOptions,
-  type SqlTransaction,
-  STATEMENT_TIMEOUT_MS,
-} from "./driver.ts";
+import { limitOf, type SqlDriver, type SqlOptions, type SqlTransaction } from "./driver.ts";
 import { type ListenConnection, listener } from "./listener.ts";
 import { watched } from "./outage.ts";
 import { createPool } from "./pool.ts";
@@ -19,6 +14,8 @@ import {
 export interface OpenOptions extends SqlOptions {
   /** At most so many connections, one more where somebody listens. Default 10. */
   readonly maxConnections?: number;
+  /** Milliseconds until a connection that has not come is given up. Default 10,000. */
+  readonly connectTimeoutMs?: number;
   /** What `pg_stat_activity` shows. Default `"dispatch"`. */
   readonly applicationName?: string;
 }
@@ -57,9 +54,9 @@ export async function openPostgres(url: string, options: OpenOptions = {}): Prom
 }
 
 function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDriver {
-  const { maxConnections = 10, session = true } = options;
-  const limitMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
-  const target = { url, limitMs, session, parameters: parametersOf(options, limitMs) };
+  const { maxConnections = 10, connectTimeoutMs: connectMs = 10_000, session = true } = options;
+  const limitMs = limitOf(options);
+  const target = { url, connectMs, limitMs, session, parameters: parametersOf(options, limitMs) };
   const open = (rest: Partial<ConnectionOptions>) =>
     openConnection(postgres, { ...target, ...rest });
   const pool = createPool<Connection>({

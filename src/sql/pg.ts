@@ -1,12 +1,12 @@
 import { parserOf } from "./columns.ts";
 import {
+  limitOf,
   type SqlAdapter,
   type SqlDriver,
   type SqlExecutor,
   type SqlOptions,
   type SqlParam,
   type SqlTransaction,
-  STATEMENT_TIMEOUT_MS,
 } from "./driver.ts";
 import { endable, withLimit } from "./limit.ts";
 import { type ListenConnection, listener } from "./listener.ts";
@@ -94,10 +94,6 @@ function executor(client: PgClient, options: SqlOptions, giveUp = ignore): SqlEx
     },
     script: (text) => command(client, text).then(ignore),
   };
-}
-
-function limitOf({ statementTimeoutMs = STATEMENT_TIMEOUT_MS }: SqlOptions): number {
-  return statementTimeoutMs;
 }
 
 async function command(client: PgClient, text: string): Promise<string> {

@@ -1,9 +1,9 @@
 import {
+  limitOf,
   type SqlAdapter,
   type SqlDriver,
   type SqlOptions,
   type SqlTransaction,
-  STATEMENT_TIMEOUT_MS,
 } from "./driver.ts";
 import { type Client, executorOf, type PorsagerScope } from "./porsager_executor.ts";
 import { inTransaction } from "./porsager_transaction.ts";
@@ -52,7 +52,7 @@ function isTransaction(handle: object): handle is PorsagerScope {
 
 function settingsOf(options: SqlOptions): { limitMs: number; prepare: boolean } {
   return {
-    limitMs: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+    limitMs: limitOf(options),
     prepare: options.session !== false,
   };
 }
@@ -65,7 +65,14 @@ function porsagerDriver(sql: PorsagerSql, options: SqlOptions): SqlDriver {
     single: sql.options.max === 1,
     ...executorOf(sql, settings, sql.options),
     transaction: <T>(work: (tx: SqlTransaction) => Promise<T>) =>
-      inTransaction(sql, (scope) => executorOf(scope, settings, sql.options), work),
+      inTransaction(
+        sql,
+        (scope, abandon) => {
+          const giveUp = (cancel: () => void) => (cancel(), abandon());
+          return executorOf(scope, { ...settings, giveUp }, sql.options);
+        },
+        work,
+      ),
     ...(options.session !== false && {
       listen(channel, onNotify, onListening) {
         const stop = subscribe(sql, channel, onNotify, onListening);

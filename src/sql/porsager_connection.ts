@@ -6,7 +6,7 @@ import {
   type PorsagerConnection,
   type PorsagerScope,
 } from "./porsager_executor.ts";
-import { type Beginner, inTransaction } from "./porsager_transaction.ts";
+import { type Beginner, destroyed, inTransaction } from "./porsager_transaction.ts";
 import { timedOut } from "./sql_error.ts";
 
 /** What is used of the postgres.js package. */
@@ -21,6 +21,8 @@ interface Instance extends PorsagerScope, Beginner {
 export interface ConnectionOptions {
   /** Where to. */
   readonly url: string;
+  /** Milliseconds until a connection that has not come is given up. */
+  readonly connectMs: number;
   /** Milliseconds for a statement. */
   readonly limitMs: number;
   /** False behind a pooler in transaction mode. */
@@ -39,8 +41,6 @@ export interface Connection extends Pooled, SqlExecutor {
   transaction<T>(work: (tx: SqlTransaction) => Promise<T>): Promise<T>;
 }
 
-/** A connection that is not there by then never will be. */
-const CONNECT_MS = 10_000;
 /** The server ends a statement at its limit; when even that does not come, the connection is dead. */
 const GRACE_MS = 2_000;
 
@@ -51,7 +51,7 @@ const GRACE_MS = 2_000;
  */
 export async function openConnection(
   postgres: Postgres,
-  { url, limitMs, session, parameters, onBroken, onNotify }: ConnectionOptions,
+  { url, connectMs, limitMs, session, parameters, onBroken, onNotify }: ConnectionOptions,
 ): Promise<Connection> {
   let broken = false;
   let link: PorsagerConnection | undefined;
@@ -61,7 +61,7 @@ export async function openConnection(
     fetch_types: false,
     idle_timeout: null,
     max_lifetime: null,
-    connect_timeout: CONNECT_MS / 1000,
+    connect_timeout: connectMs / 1000,
     keep_alive: 30,
     backoff: 0,
     connection: parameters,
@@ -69,18 +69,27 @@ export async function openConnection(
     onnotify: onNotify,
     onclose: () => giveUp(),
   });
-  dialOnce(sql.options);
+  const dial = dialOnce(sql.options);
 
   function giveUp(): void {
     if (broken) return;
     broken = true;
+    link?.onclose?.(destroyed()); // the transaction on it
     link?.terminate(); // it refuses from now on what still comes
     void sql.end({ timeout: 0 });
     if (link !== undefined) onBroken?.(connection);
   }
 
-  // The server's limit comes first: it also ends the statement there.
-  const settings = { limitMs: limitMs + (session ? GRACE_MS : 0), prepare: session, giveUp };
+  // Within a session the server's own limit comes first.
+  const settings = {
+    limitMs: limitMs + (session ? GRACE_MS : 0),
+    prepare: session,
+    giveUp(cancel: () => void) {
+      dial.allow();
+      cancel();
+      giveUp();
+    },
+  };
   const run = executorOf(sql, settings, sql.options);
   const connection: Connection = {
     ...run,
@@ -95,7 +104,7 @@ export async function openConnection(
     },
   };
   try {
-    link = await greet(sql);
+    link = await greet(sql, connectMs);
   } catch (error) {
     giveUp();
     throw error;
@@ -104,11 +113,11 @@ export async function openConnection(
 }
 
 /** Waits for the first answer, within the time to connect. */
-async function greet(sql: Instance): Promise<PorsagerConnection | undefined> {
+async function greet(sql: Instance, ms: number): Promise<PorsagerConnection | undefined> {
   let link: PorsagerConnection | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(timedOut(CONNECT_MS)), CONNECT_MS + 500);
+    timer = setTimeout(() => reject(timedOut(ms)), ms);
   });
   const onexecute = (connection: PorsagerConnection) => {
     link = connection;
@@ -128,8 +137,9 @@ async function greet(sql: Instance): Promise<PorsagerConnection | undefined> {
  * (porsager/postgres#1193), and after its end, when a reconnection was already under way.
  *
  * It reads `options.socket`, which may be a function that makes the socket, twice for each attempt.
+ * `allow` lets it dial once more, to cancel a statement.
  */
-function dialOnce(options: Instance["options"]): void {
+function dialOnce(options: Instance["options"]): { allow(): void } {
   let reads = 2 * options.host.length;
   const refuse = () => {
     throw Object.assign(new Error("the server closed the connection"), {
@@ -137,4 +147,5 @@ function dialOnce(options: Instance["options"]): void {
     });
   };
   Object.defineProperty(options, "socket", { get: () => reads-- > 0 ? undefined : refuse });
+  return { allow: () => void (reads = 2) };
 }

@@ -37,7 +37,7 @@ export interface PorsagerConnection {
 
 /** What `sql`, a reserved connection and a transaction of postgres.js have in common. */
 export interface PorsagerScope {
-  unsafe(text: string, params?: readonly SqlParam[], options?: StatementOptions): Statement;
+  unsafe(text: string, params?: SqlParam[], options?: StatementOptions): Statement;
   readonly options?: Client;
 }
 
@@ -58,8 +58,8 @@ export interface Settings {
   readonly limitMs: number;
   /** Whether statements are prepared and kept. */
   readonly prepare: boolean;
-  /** Frees what a statement holds that is given up; by default it is cancelled. */
-  readonly giveUp?: () => void;
+  /** Frees what a statement holds that is given up. By default it is cancelled. */
+  readonly giveUp?: (cancel: () => void) => void;
 }
 
 /** Runs statements on `sql`, or in a transaction, of a client with such options. */
@@ -73,8 +73,9 @@ export function executorOf(
   return {
     async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
       // `simple: false`: a statement without parameters is prepared as well.
-      const statement = scope.unsafe(text, params, { prepare, simple: false });
-      const giveUp = settings.giveUp ?? (() => cancel(statement));
+      const statement = scope.unsafe(text, [...params], { prepare, simple: false });
+      const cancel = () => void Promise.resolve(statement.cancel()).catch(() => {});
+      const giveUp = () => settings.giveUp ? settings.giveUp(cancel) : cancel();
       const rows = plain
         ? int8sToNumbers(await withLimit(limitMs, statement, giveUp))
         : decode(await withLimit(limitMs, statement.raw(), giveUp), client);
@@ -90,10 +91,6 @@ export function executorOf(
   };
 }
 
-function cancel(statement: Statement): void {
-  Promise.resolve(statement.cancel()).catch(() => {});
-}
-
 /** Whether rows come back by their own names and with the values that the port promises. */
 function readsPlainly({ parsers = {}, transform = {} }: Client): boolean {
   return !transform.column?.from && !transform.value?.from && !transform.row?.from &&
@@ -102,17 +99,18 @@ function readsPlainly({ parsers = {}, transform = {} }: Client): boolean {
     parsers[OID.bool]?.("t") === true;
 }
 
-/** postgres.js leaves an int8 as text. */
-function int8sToNumbers(rows: Rows): Rows {
-  if (rows.length === 0) return rows;
+/** postgres.js leaves an int8 as text, and returns an array with much attached to it. */
+function int8sToNumbers(rows: Rows): Record<string, unknown>[] {
+  const plain = Array.from(rows);
+  if (plain.length === 0) return plain;
   for (const column of rows.columns ?? []) {
     if (column.type !== OID.int8) continue;
     const { name } = column;
-    for (const row of rows) {
+    for (const row of plain) {
       if (row[name] !== null) row[name] = parseInt8(row[name] as string);
     }
   }
-  return rows;
+  return plain;
 }
 
 /** Reads rows past the parsers and transformations that the user has set for their own statements. */
@@ -123,7 +121,7 @@ function decode(rows: RawRows, client: Client | undefined): Record<string, unkno
     name: transform === undefined ? name : originalName(name, transform),
     parse: parserOf(type),
   }));
-  return rows.map((values) => {
+  return Array.from(rows, (values) => {
     const row: Record<string, unknown> = {};
     columns.forEach(({ name, parse }, i) => {
       const bytes = values[i];

@@ -16,11 +16,12 @@ export interface Beginner {
  * outside of the transaction or within someone else's (#1155). So from the moment that it breaks,
  * nothing is sent: statements are refused, and the callback never returns to `sql.begin`.
  *
+ * @param executorOf how statements are run; `abandon` breaks the transaction off
  * @param known the connection that `sql` begins on, where that is known; it saves a round trip
  */
 export async function inTransaction<T>(
   sql: Beginner,
-  executorOf: (scope: PorsagerScope) => SqlExecutor,
+  executorOf: (scope: PorsagerScope, abandon: () => void) => SqlExecutor,
   work: (tx: SqlTransaction) => Promise<T>,
   known?: PorsagerConnection,
 ): Promise<T> {
@@ -30,7 +31,9 @@ export async function inTransaction<T>(
       let over: string | null = null;
       const connection = known ?? await connectionOf(scope);
       const handle = guarded(scope, () => over);
-      const tx = endable({ handle, ...executorOf(scope) });
+      // A statement that never ends would hold up the rollback behind it.
+      const abandon = () => connection.onclose?.(destroyed());
+      const tx = endable({ handle, ...executorOf(scope, abandon) });
       const end = (why: string) => {
         over ??= why;
         tx.end(why);
@@ -58,6 +61,11 @@ export async function inTransaction<T>(
     if (thrown !== undefined && thrown.error === error) throw error;
     throw toSqlError(error);
   }
+}
+
+/** What postgres.js itself would say. */
+export function destroyed(): Error {
+  return Object.assign(new Error("a statement was given up"), { code: "CONNECTION_DESTROYED" });
 }
 
 /** Finds the connection by a statement: `sql.begin` has just set `onclose` on it. */
