@@ -92,9 +92,9 @@ async function launch(root: string, flags: readonly string[]): Promise<Server> {
 }
 
 /**
- * Creates the cluster, then leaves behind the server and the watchdog, which stops it and removes
- * the directory once the process that wanted it is gone. `kill -0` fails for a process of another
- * user, so /proc is asked as well.
+ * Creates the cluster, then leaves behind the server and a watchdog, which stops it and removes the
+ * directory once the process that wanted it is gone or a zombie. The server's user may not be
+ * allowed to signal that process, which is then alive all the same.
  */
 const LAUNCH = `
 bin=$1 root=$2 parent=$3; shift 3
@@ -104,10 +104,15 @@ umask 077
 }
 "$bin/postgres" -D "$root/data" "$@" >"$root/server.log" 2>&1 </dev/null &
 server=$!
+alive() {
+  if [ -r "/proc/$1/stat" ]; then ! grep -q ') [ZX] ' "/proc/$1/stat"
+  else kill -0 "$1" 2>/dev/null || kill -0 "$1" 2>&1 | grep -qi permitted
+  fi
+}
 ( trap '' INT HUP
-  while kill -0 "$parent" 2>/dev/null || [ -d "/proc/$parent" ]; do sleep 0.5; done
+  while alive "$parent"; do sleep 0.5; done
   kill -QUIT "$server" 2>/dev/null
-  while kill -0 "$server" 2>/dev/null; do sleep 0.1; done
+  while alive "$server"; do sleep 0.1; done
   rm -rf "$root"
 ) >/dev/null 2>&1 </dev/null &
 `;
