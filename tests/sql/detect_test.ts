@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { PGlite } from "@electric-sql/pglite";
 import * as denoPostgres from "@db/postgres";
-// @ts-types="npm:@types/pg@^8.23.1"
+// @ts-types="@types/pg"
 import pg from "pg";
 import postgres from "postgres";
 import { DispatchError } from "../../src/core/errors.ts";

@@ -1,4 +1,4 @@
-// @ts-types="npm:@types/pg@^8.23.1"
+// @ts-types="@types/pg"
 import pg from "pg";
 import { toSqlDriver } from "../../src/sql/detect.ts";
 import type { PgClient } from "../../src/sql/pg.ts";
