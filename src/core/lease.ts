@@ -14,6 +14,11 @@ export interface Lease {
   readonly token: LeaseToken;
 }
 
+/** True for two that are of the same claim. */
+export function isSameLease(a: Lease, b: Lease): boolean {
+  return a.jobId === b.jobId && a.token === b.token;
+}
+
 /** A job together with the lease under which it was claimed. */
 export interface ClaimedJob {
   /** The job as it was claimed. */

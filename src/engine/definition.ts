@@ -46,6 +46,16 @@ export interface JobContext {
    * @throws {DispatchError} `lease_lost` when another worker owns the job, `payload_not_json`
    */
   progress(value: unknown): Promise<void>;
+  /**
+   * Runs your writes and the completion of this job in one transaction of the store's database, so
+   * that their effects happen exactly once, whatever crashes: if the lease was lost meanwhile, all of
+   * it is rolled back. `tx` is the client's own transaction; what the callback returns becomes the
+   * job's result. Once it has resolved the job is completed, and the handler should return.
+   *
+   * @throws {DispatchError} `lease_lost`, `wrong_state` for a second one, `invalid_option` where the
+   * store has no transactions, `payload_not_json`
+   */
+  transaction<Tx, Result>(work: (tx: Tx) => Promise<Result>): Promise<Result>;
 }
 
 /** What {@link defineJob} takes besides `input` and `handler`. */

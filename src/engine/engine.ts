@@ -10,11 +10,16 @@ import {
   type Scope,
   toJob,
 } from "../core/job.ts";
-import { listNames, nearest } from "../core/name.ts";
 import type { Store } from "../store/store.ts";
 import type { AnyJobDefinition, JobDefinition } from "./definition.ts";
 import { DeadLetters } from "./dead_letters.ts";
-import { buildJob, type EnqueueItem, type EnqueueOptions } from "./enqueue.ts";
+import {
+  buildJob,
+  type EnqueueItem,
+  type EnqueueOptions,
+  oneTransaction,
+  unknownJob,
+} from "./enqueue.ts";
 import { Jobs } from "./jobs.ts";
 import { Lifecycle, type LifecycleEvent } from "./lifecycle.ts";
 import { type EngineOptions, type EngineSettings, readOptions } from "./options.ts";
@@ -108,22 +113,28 @@ export class Engine {
     const machinery = this.#started();
     const built = this.#build(machinery, job, input, options);
     const asked = built instanceof Promise ? await built : built;
-    return this.#enqueued(asked, await machinery.enqueue(asked));
+    if (options.tx === undefined) return this.#enqueued(asked, await machinery.enqueue(asked));
+    const [record] = await machinery.transactions().enqueue(options.tx, [asked]);
+    return toJob(record);
   }
 
   /**
-   * Enqueues many jobs in one write: all of them or, when one is refused, none.
+   * Enqueues many jobs in one write: all of them or, when one is refused, none. `tx` is your own open
+   * transaction, for all of them.
    *
    * @throws {DispatchError} as `enqueue`; the message names the position
    */
-  async enqueueMany(items: readonly EnqueueItem[], options: { tx?: unknown } = {}): Promise<Job[]> {
+  async enqueueMany(
+    items: readonly EnqueueItem[],
+    { tx }: { tx?: unknown } = {},
+  ): Promise<Job[]> {
     const machinery = this.#started();
     const asked: NewJob[] = [];
     for (let i = 0; i < items.length; i++) {
       const { job, input, options: own } = items[i];
       try {
-        const merged = options.tx === undefined ? own : { ...own, tx: options.tx };
-        const built = this.#build(machinery, job, input, merged ?? {});
+        if (own?.tx !== undefined) throw oneTransaction();
+        const built = this.#build(machinery, job, input, own ?? {});
         asked.push(built instanceof Promise ? await built : built);
       } catch (error) {
         if (!(error instanceof DispatchError)) throw error;
@@ -134,7 +145,9 @@ export class Engine {
         });
       }
     }
-    const records = asked.length === 0 ? [] : await machinery.store.jobs.enqueue(asked);
+    if (asked.length === 0) return [];
+    if (tx !== undefined) return (await machinery.transactions().enqueue(tx, asked)).map(toJob);
+    const records = await machinery.store.jobs.enqueue(asked);
     return records.map((record, i) => this.#enqueued(asked[i], record));
   }
 
@@ -256,17 +269,10 @@ export class Engine {
   ): NewJob | Promise<NewJob> {
     const definition = typeof job === "string" ? this.#definitions.get(job) : job;
     const name = typeof job === "string" ? job : job.name;
-    if (this.#settings.strictNames && !this.#definitions.has(name)) throw this.#unknownJob(name);
+    if (this.#settings.strictNames && !this.#definitions.has(name)) {
+      throw unknownJob(name, this.#definitions.keys());
+    }
     return buildJob(name, definition, input, options, machinery.store.maxPayloadBytes);
-  }
-
-  #unknownJob(name: string): DispatchError {
-    const similar = nearest(name, this.#definitions.keys());
-    return new DispatchError("unknown_job", `Cannot enqueue ${JSON.stringify(name)}: no such job`, {
-      hint: similar === null
-        ? `Registered are ${listNames(this.#definitions.keys())}.`
-        : `Did you mean ${JSON.stringify(similar)}?`,
-    });
   }
 
   /** A record under another id is the one that held the unique key: nothing was enqueued. */

@@ -3,7 +3,7 @@ import { DispatchError, show } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { NewJob, Scope } from "../core/job.ts";
 import { decodeJson, encodeJson } from "../core/json.ts";
-import { checkJobName, checkQueue, isLabel } from "../core/name.ts";
+import { checkJobName, checkQueue, isLabel, listNames, nearest } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
 import { type AnyJobDefinition, checkCount, checkPriority } from "./definition.ts";
 
@@ -30,7 +30,11 @@ export interface EnqueueOptions {
   tags?: readonly string[];
   /** Tenant. */
   scope?: Scope;
-  /** The caller's open transaction. No store of this version has transactions. */
+  /**
+   * Your own open transaction of the store's database (of postgres.js, node-postgres, @db/postgres or
+   * PGlite): the job exists exactly when it commits. Hooks are not told, since nobody knows whether
+   * it does.
+   */
   tx?: unknown;
 }
 
@@ -59,15 +63,6 @@ export function buildJob(
   maxPayloadBytes: number,
 ): NewJob | Promise<NewJob> {
   checkJobName(name);
-  if (options.tx !== undefined) {
-    throw new DispatchError(
-      "invalid_option",
-      "Cannot enqueue in a transaction: this store has none",
-      {
-        hint: "Leave tx out.",
-      },
-    );
-  }
   if (options.runAt !== undefined && options.delay !== undefined) {
     throw new DispatchError("invalid_option", "Cannot enqueue with both runAt and delay", {
       hint: "Give one of the two.",
@@ -99,6 +94,24 @@ export function buildJob(
   const isPlain = typeof input !== "object" && input !== undefined;
   const checked = validate(definition.input, isPlain ? input : decodeJson(job.payload), name);
   return checked instanceof Promise ? checked.then(() => job) : job;
+}
+
+/** A name that `strictNames` refuses. */
+export function unknownJob(name: string, known: Iterable<string>): DispatchError {
+  const names = [...known];
+  const similar = nearest(name, names);
+  return new DispatchError("unknown_job", `Cannot enqueue ${show(name)}: no such job`, {
+    hint: similar === null
+      ? `Registered are ${listNames(names)}.`
+      : `Did you mean ${JSON.stringify(similar)}?`,
+  });
+}
+
+/** An item of `enqueueMany` that brings a transaction along: they are written together or not at all. */
+export function oneTransaction(): DispatchError {
+  return new DispatchError("invalid_option", "it has a transaction of its own", {
+    hint: "Pass tx beside the items: enqueueMany(items, { tx }).",
+  });
 }
 
 function checkUniqueKey(key: unknown): string {

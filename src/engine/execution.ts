@@ -16,6 +16,11 @@ export interface ExecutionHost {
   readonly maxPayloadBytes: number;
   /** Stores progress under the job's lease. */
   report(lease: Lease, progress: JsonText): Promise<void>;
+  /** Runs `work` in a transaction of the store that also completes the job. */
+  complete(
+    lease: Lease,
+    work: (tx: unknown) => Promise<JsonText>,
+  ): Promise<"settled" | "lost">;
   /** How long a handler has to let go once it was asked to stop. */
   readonly graceMs: number;
   /** Called when a handler has not let go in that time. */
@@ -36,6 +41,7 @@ export class Execution implements JobContext, ClaimedJob {
   #limitMs = Infinity;
   #cancelTimer: (() => void) | null = null;
   #scoped: Engine | null = null;
+  #committed: JsonText | null = null;
 
   constructor({ job, lease }: ClaimedJob, host: ExecutionHost) {
     this.job = job;
@@ -108,6 +114,32 @@ export class Execution implements JobContext, ClaimedJob {
   async progress(value: unknown): Promise<void> {
     const text = encodeJson(value, `the progress of ${this.name}`, this.#host.maxPayloadBytes);
     await this.#host.report(this.lease, text);
+  }
+
+  /** What the job was completed with in a transaction of its handler, if it was. */
+  get committed(): JsonText | null {
+    return this.#committed;
+  }
+
+  async transaction<Tx, Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> {
+    if (this.#committed !== null) {
+      throw new DispatchError("wrong_state", `Cannot complete ${this.id} twice`, {
+        hint: "Do everything in one job.transaction(), and return when it has resolved.",
+      });
+    }
+    let result: Result;
+    let text: JsonText = "null";
+    const status = await this.#host.complete(this.lease, async (tx) => {
+      result = await work(tx as Tx);
+      text = encodeJson(result, `the result of ${this.name}`, this.#host.maxPayloadBytes);
+      return text;
+    });
+    if (status === "settled") {
+      this.#committed = text;
+      return result!;
+    }
+    this.abort("lease_lost", "Another worker owns the job now");
+    throw new DispatchError("lease_lost", `Cannot complete ${this.id}: its lease is lost`);
   }
 
   /** Asks the handler to stop. The first reason stands. */

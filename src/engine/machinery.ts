@@ -4,9 +4,12 @@
  */
 
 import { endsWithin } from "../core/clock.ts";
+import { DispatchError } from "../core/errors.ts";
 import { newId, withPrefix } from "../core/id.ts";
 import { type JobRecord, type NewJob, toJob } from "../core/job.ts";
-import type { Store } from "../store/store.ts";
+import type { ClaimedJob } from "../core/lease.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { Store, StoreTransactions } from "../store/store.ts";
 import { createBatcher } from "./batcher.ts";
 import { Claimer } from "./claimer.ts";
 import type { AnyJobDefinition } from "./definition.ts";
@@ -107,9 +110,28 @@ export class Machinery {
         clock,
         maxPayloadBytes,
         report: (lease, progress) => this.#heartbeat.report(lease, progress),
+        complete: (lease, work) => this.transactions().complete(lease, work),
       },
       onStarted: (execution) => this.#emitStarted(execution),
+      onCommitted: (claim, outcome) => this.#onWritten(claim, outcome),
     });
+  }
+
+  /**
+   * The store's transactions.
+   *
+   * @throws {DispatchError} `invalid_option` where it has none
+   */
+  transactions(): StoreTransactions {
+    const { name, transactions } = this.store;
+    if (transactions !== undefined) return transactions;
+    throw new DispatchError(
+      "invalid_option",
+      `Cannot use a transaction: the ${name} store has none`,
+      {
+        hint: "Leave tx out, or use a store in a database.",
+      },
+    );
   }
 
   start(): Promise<void> {
@@ -155,6 +177,7 @@ export class Machinery {
   #onSettled({ claim, outcome }: Ended, status: Settled): void {
     this.worker?.settled();
     const { job } = claim;
+    if (status === "settled") return this.#onWritten(claim, outcome);
     if (status === "lost") {
       this.#settings.logger.warn("an outcome came too late: the lease was lost", {
         job: job.id,
@@ -162,8 +185,11 @@ export class Machinery {
         outcome: outcome.kind,
       });
     }
-    if (status === "cancelled") return this.#cancelled(job, "The job was cancelled while it ran");
-    if (status !== "settled") return;
+    if (status === "cancelled") this.#cancelled(job, "The job was cancelled while it ran");
+  }
+
+  #onWritten(claim: ClaimedJob, outcome: Outcome): void {
+    const { job } = claim;
     const now = this.#settings.clock.now();
     switch (outcome.kind) {
       case "complete":

@@ -12,7 +12,7 @@
 
 import { type Clock, endsWithin, yieldToEventLoop } from "../core/clock.ts";
 import { Fifo } from "../core/fifo.ts";
-import type { ClaimedJob, Lease } from "../core/lease.ts";
+import { type ClaimedJob, isSameLease, type Lease } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { abortedOutcome, attempt, type AttemptRules } from "./attempt.ts";
@@ -43,6 +43,8 @@ export interface WorkerOptions {
   readonly leaseMs: number;
   readonly shutdownMs: number;
   readonly onStarted: (execution: Execution) => void;
+  /** Called when a handler has completed its job in a transaction: there is nothing to settle. */
+  readonly onCommitted: (claim: ClaimedJob, outcome: Outcome) => void;
 }
 
 export class Worker {
@@ -96,9 +98,9 @@ export class Worker {
 
   /** A lease is gone: its handler is told, and nothing of it is written. */
   lost(lease: Lease): void {
-    this.#takeAhead((claim) => isSame(claim.lease, lease));
+    this.#takeAhead((claim) => isSameLease(claim.lease, lease));
     for (const execution of this.#running) {
-      if (isSame(execution.lease, lease)) {
+      if (isSameLease(execution.lease, lease)) {
         execution.abort("lease_lost", "Another worker owns the job now");
       }
     }
@@ -210,7 +212,12 @@ export class Worker {
   #end(execution: Execution, outcome: Outcome): void {
     execution.end();
     this.#running.delete(execution);
-    if (execution.abortReason?.code !== "lease_lost") this.#options.settler.add(execution, outcome);
+    const { committed } = execution; // whatever its handler did after that, the job is done
+    if (committed !== null) {
+      this.#options.onCommitted(execution, { kind: "complete", result: committed });
+    } else if (execution.abortReason?.code !== "lease_lost") {
+      this.#options.settler.add(execution, outcome);
+    }
     if (this.#suspect?.job.id === execution.id) {
       this.#suspect = null;
       void this.claimSuspect();
@@ -288,8 +295,4 @@ export class Worker {
     await endsWithin(this.#options.clock, ms, drained);
     this.#drained = null;
   }
-}
-
-function isSame(a: Lease, b: Lease): boolean {
-  return a.jobId === b.jobId && a.token === b.token;
 }

@@ -2,8 +2,10 @@
 
 import type { Clock } from "../core/clock.ts";
 import { DispatchError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
 import { memoryStore } from "../store/memory/store.ts";
 import type { Store } from "../store/store.ts";
+import { openDatabase } from "./open_database.ts";
 import type { Handle, Registry } from "./registry.ts";
 import { VERSION } from "./version.ts";
 
@@ -17,7 +19,15 @@ export interface OpenedStore {
  * Makes a store of a handle of the registry, whose name errors mention. A handle that is text or a
  * function is opened by it, and closed by `close`; a client that the user made is left as it is.
  */
-export type OpenStore = (handle: Handle, name: string) => Promise<OpenedStore>;
+export type OpenStore = (handle: Handle, name: string, tools: Tools) => Promise<OpenedStore>;
+
+/** What a store that is opened is given. */
+export interface Tools {
+  /** Its clock, where a test holds one. */
+  readonly clock: Clock;
+  /** Where it tells of outages. */
+  readonly logger: Logger;
+}
 
 /** How each kind of handle becomes a store. */
 export interface Openers {
@@ -27,12 +37,12 @@ export interface Openers {
 
 /** The openers of this version. */
 export const OPENERS: Openers = {
-  database: (_handle, name) => Promise.reject(notAvailable("database", "Postgres", name)),
+  database: openDatabase,
   kv: (_handle, name) => Promise.reject(notAvailable("KV", "Deno KV", name)),
 };
 
 /** What a store is chosen by. */
-export interface StoreChoice {
+export interface StoreChoice extends Tools {
   /** 1: this very store. */
   readonly store?: Store;
   /** 2: the database of this name. */
@@ -41,8 +51,6 @@ export interface StoreChoice {
   readonly groveKv?: string;
   /** Where the names are looked up. */
   readonly registry: Registry;
-  /** The clock of the memory store, which is chosen where nothing else is. */
-  readonly clock: Clock;
 }
 
 /**
@@ -55,11 +63,11 @@ export async function chooseStore(choice: StoreChoice, openers: Openers): Promis
   if (store !== undefined) return { store, close: () => Promise.resolve() };
   if (groveDatabase !== undefined) {
     const { name, handle } = registry.databases.get(groveDatabase);
-    return await openers.database(handle, name);
+    return await openers.database(handle, name, choice);
   }
   if (groveKv !== undefined) {
     const { name, handle } = registry.kvs.get(groveKv);
-    return await openers.kv(handle, name);
+    return await openers.kv(handle, name, choice);
   }
   const memory = memoryStore({ clock });
   return { store: memory, close: () => memory.close() };

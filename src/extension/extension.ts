@@ -170,7 +170,8 @@ export class DispatchExtension implements Extension {
     const { disableMigrate, logger } = this.#settings;
     const opened = await chooseStore(this.#settings, this.#openers);
     try {
-      if (!disableMigrate) await opened.store.migrate();
+      if (disableMigrate) await opened.store.checkSchema?.();
+      else await opened.store.migrate();
       await this.engine.start(opened.store);
     } catch (error) {
       await opened.close().catch((problem) =>

@@ -33,8 +33,17 @@ export interface Store {
   readonly deadLetters: DeadLetterStore;
   /** Settings and figures of queues. */
   readonly queues: QueueStore;
+  /** Transactions of the database that the store is in; not there where it has none. */
+  readonly transactions?: StoreTransactions;
   /** Brings its schema up to date; does nothing where it is. */
   migrate(): Promise<void>;
+  /**
+   * Refuses a schema that is not up to date, for those who may not migrate. Not there where nothing
+   * can be outdated.
+   *
+   * @throws {DispatchError} `schema_outdated`, `schema_newer`
+   */
+  checkSchema?(): Promise<void>;
   /** Resolves when the store answers. */
   ping(): Promise<void>;
   /** Lets go of everything that it opened itself. */
@@ -183,6 +192,23 @@ export interface JobStore {
   counts(): Promise<JobCounts>;
   /** Removes at most `limit` jobs that finished longer ago than that. Returns how many. */
   prune(ages: RetentionAges, limit: number): Promise<number>;
+}
+
+/** What a store does in transactions that hold writes of its user's as well. */
+export interface StoreTransactions {
+  /**
+   * As {@link JobStore.enqueue}, in a transaction that the caller has opened with a client of the same
+   * database: the jobs exist, and workers are woken, exactly when it commits.
+   *
+   * @throws {DispatchError} `unsupported_client` for what is no open transaction
+   */
+  enqueue(tx: unknown, jobs: readonly NewJob[]): Promise<JobRecord[]>;
+  /**
+   * Runs `work` in a transaction of its own, which also completes the job with the result that `work`
+   * returns. Where the lease is not held any more all of it is rolled back: `lost`. What `work`
+   * throws rolls back as well, and is passed on.
+   */
+  complete(lease: Lease, work: (tx: unknown) => Promise<JsonText>): Promise<"settled" | "lost">;
 }
 
 /** Which dead letters are meant. Every field that is set narrows the selection. */

@@ -70,7 +70,12 @@ export class PostgresJobs implements JobStore {
   }
 
   async settle(settlements: readonly Settlement[]): Promise<("settled" | "lost")[]> {
-    const { statuses, wake } = await settle(this.#database, this.#sql, settlements);
+    const { statuses, wake } = await settle(
+      this.#database,
+      this.#sql,
+      this.#database.now,
+      settlements,
+    );
     this.#wake.send(wake);
     return statuses;
   }

@@ -1,5 +1,6 @@
 import type { LeaseStatus } from "../../core/lease.ts";
 import type { Outcome } from "../../core/outcome.ts";
+import type { SqlExecutor } from "../../sql/driver.ts";
 import type { LeaseExtension, Settlement } from "../store.ts";
 import { arrayOf, textArray } from "./array.ts";
 import { SUSPECT_AT } from "./claim.ts";
@@ -22,8 +23,9 @@ interface Sent<Item> {
 
 /** Ends attempts with one statement. */
 export async function settle(
-  database: Database,
+  executor: Pick<SqlExecutor, "query">,
   sql: Statements,
+  now: string | null,
   settlements: readonly Settlement[],
 ): Promise<Settled> {
   const statuses = settlements.map((): "settled" | "lost" => "settled");
@@ -38,8 +40,8 @@ export async function settle(
   if (sent.length === 0) return { statuses, wake: [] };
   const outcomes = sent.map(({ item }) => item.outcome);
   const plain = outcomes.every(({ kind }) => kind === "complete");
-  const rows = await database.query<{ lost: number | null; wake: string | null }>(sql.settle, [
-    database.now,
+  const rows = await executor.query<{ lost: number | null; wake: string | null }>(sql.settle, [
+    now,
     arrayOf(sent.map(({ uuid }) => uuid)),
     arrayOf(sent.map(({ item }) => item.lease.token)),
     textArray(outcomes.map(dataOf)),

@@ -6,9 +6,10 @@ import type { Store } from "../store.ts";
 import { Database } from "./database.ts";
 import { PostgresDeadLetters } from "./dead_letters.ts";
 import { PostgresJobs } from "./jobs.ts";
-import { apply } from "./migrations.ts";
+import { apply, requireCurrent } from "./migrations.ts";
 import { PostgresQueues } from "./queues.ts";
 import { statements } from "./statements.ts";
+import { PostgresTransactions } from "./transactions.ts";
 import { Wake } from "./wake.ts";
 
 /** What {@link postgresStore} takes. */
@@ -62,7 +63,9 @@ export function postgresStore(
     jobs,
     deadLetters: new PostgresDeadLetters(database, sql, wake, jobs),
     queues: new PostgresQueues(database, sql, wake),
+    transactions: new PostgresTransactions(database, sql, wake, rest),
     migrate: async () => void await apply(await database.driver(), schema),
+    checkSchema: async () => await requireCurrent(await database.driver(), schema),
     ping: async () => void await database.query("select 1 as one", []),
     async close() {
       await wake.close();

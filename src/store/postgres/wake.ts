@@ -6,10 +6,13 @@
  */
 
 import { type Clock, systemClock } from "../../core/clock.ts";
+import type { SqlExecutor } from "../../sql/driver.ts";
 import type { Database } from "./database.ts";
 
 /** At most one NOTIFY of a process in so many milliseconds. */
 const PAUSE_MS = 5;
+
+const NOTIFY = "select pg_notify($1::text, $2::text)";
 
 type Waker = (queue: string) => void;
 
@@ -52,6 +55,14 @@ export class Wake {
     if (!this.#resting) this.#flush();
   }
 
+  /** Sends the hint with a transaction: it goes out when that commits, and not at all otherwise. */
+  async sendWith(executor: Pick<SqlExecutor, "query">, queues: readonly string[]): Promise<void> {
+    if (!this.#notify) return;
+    for (const payload of payloadsOf([...new Set(queues)])) {
+      await executor.query(NOTIFY, [this.#channel, payload]);
+    }
+  }
+
   /** Calls `waker` with each queue that a process names. */
   async listen(waker: Waker): Promise<() => Promise<void>> {
     this.#wakers.add(waker);
@@ -88,15 +99,19 @@ export class Wake {
     const queues = [...this.#waiting];
     this.#waiting.clear();
     this.#resting = true;
-    // A payload has at most 8,000 bytes, which is room for nine of the longest names.
-    for (let at = 0; at < queues.length; at += 9) {
-      const payload = queues.slice(at, at + 9).join("\n");
-      this.#database.query("select pg_notify($1::text, $2::text)", [this.#channel, payload])
-        .catch(() => {}); // a hint
+    for (const payload of payloadsOf(queues)) {
+      this.#database.query(NOTIFY, [this.#channel, payload]).catch(() => {}); // a hint
     }
     this.#cancelRest = this.#clock.after(PAUSE_MS, () => {
       this.#resting = false;
       if (this.#waiting.size > 0) this.#flush();
     });
   }
+}
+
+/** A payload has at most 8,000 bytes, which is room for nine of the longest names. */
+function payloadsOf(queues: readonly string[]): string[] {
+  const payloads: string[] = [];
+  for (let at = 0; at < queues.length; at += 9) payloads.push(queues.slice(at, at + 9).join("\n"));
+  return payloads;
 }
