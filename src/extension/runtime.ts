@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { parseArgs } from "node:util";
 import { messageOf } from "../core/errors.ts";
 
 /** What became of an attempt to read a file. */
@@ -53,4 +54,39 @@ export function workingDirectory(): string {
   } catch (error) { // it was removed, or may not be told
     return `the working directory (${messageOf(error)})`;
   }
+}
+
+/** What follows the name of the program on its command line. */
+export function commandLine(): string[] {
+  return process.argv.slice(2);
+}
+
+/** A variable of the environment; also `undefined` where it may not be read. */
+export function environment(name: string): string | undefined {
+  try {
+    return process.env[name];
+  } catch { // Deno without --allow-env
+    return undefined;
+  }
+}
+
+/** Ends the program with this status once it has nothing left to do. */
+export function setExitCode(code: number): void {
+  process.exitCode = code;
+}
+
+/** Prints a line: what was asked for, or what went wrong. */
+export function printLine(stream: "stdout" | "stderr", line: string): void {
+  process[stream].write(`${line}\n`);
+}
+
+/** Reads options such as `--url x`, `--url=x` and `--status`. It throws what it does not understand. */
+export function parseOptions(
+  args: readonly string[],
+  options: Readonly<Record<string, "string" | "boolean">>,
+): Record<string, string | boolean | undefined> {
+  const config = Object.fromEntries(
+    Object.entries(options).map(([name, type]) => [name, { type }]),
+  );
+  return { ...parseArgs({ args: [...args], options: config, strict: true }).values };
 }

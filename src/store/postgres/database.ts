@@ -49,8 +49,12 @@ export class Database {
   }
 }
 
-/** Lower case and short, so that it needs no quotes and fits a channel's name. */
-function checkSchema(schema: string): string {
+/**
+ * Lower case and short, so that it needs no quotes and fits a channel's name.
+ *
+ * @throws {DispatchError} `invalid_option`
+ */
+export function checkSchema(schema: string): string {
   if (/^[a-z_][a-z0-9_]{0,47}$/.test(schema) && !schema.startsWith("pg_")) return schema;
   throw new DispatchError("invalid_option", `Cannot use ${show(schema)} as a schema`, {
     hint: "Name it with 1 to 48 lower case letters, digits and underscores, not pg_ first.",
