@@ -31,7 +31,7 @@ export async function enqueue(
  * which is not committed yet waits for it. Whoever came first is read by a second statement, which
  * sees what was committed meanwhile.
  */
-async function enqueueUnique(
+export async function enqueueUnique(
   executor: Pick<SqlExecutor, "query">,
   sql: Statements,
   now: string | null,

@@ -12,11 +12,12 @@ import type {
   Page,
   RetentionAges,
   Settlement,
+  SettleStatus,
 } from "../store.ts";
 import { arrayOf, textArray } from "./array.ts";
 import { claim, SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
-import { enqueue } from "./enqueue.ts";
+import { enqueue, enqueueUnique } from "./enqueue.ts";
 import { encodeKey, FINAL, type RecordRow, toCounts, toRecord } from "./rows.ts";
 import { extend, settle } from "./settle.ts";
 import type { Statements } from "./statements.ts";
@@ -41,7 +42,12 @@ export class PostgresJobs implements JobStore {
   }
 
   async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
-    const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs);
+    const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs)
+      .catch((error) => {
+        // A write that is tried again, and that had happened: the slower way says so.
+        if (!isUniqueViolation(error)) throw error;
+        return enqueueUnique(this.#database, this.#sql, this.#database.now, jobs);
+      });
     this.#wake.send(records.map((job) => job.queue));
     return records;
   }
@@ -69,7 +75,7 @@ export class PostgresJobs implements JobStore {
     return await extend(this.#database, this.#sql, extensions, leaseMs);
   }
 
-  async settle(settlements: readonly Settlement[]): Promise<("settled" | "lost")[]> {
+  async settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
     const { statuses, wake } = await settle(
       this.#database,
       this.#sql,

@@ -1,7 +1,7 @@
 import type { LeaseStatus } from "../../core/lease.ts";
 import type { Outcome } from "../../core/outcome.ts";
 import type { SqlExecutor } from "../../sql/driver.ts";
-import type { LeaseExtension, Settlement } from "../store.ts";
+import type { LeaseExtension, Settlement, SettleStatus } from "../store.ts";
 import { arrayOf, textArray } from "./array.ts";
 import { SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
@@ -10,8 +10,15 @@ import { toUuid } from "./uuid.ts";
 
 /** What became of each settlement, and which queues may have jobs to claim by it. */
 export interface Settled {
-  readonly statuses: ("settled" | "lost")[];
+  readonly statuses: SettleStatus[];
   readonly wake: string[];
+}
+
+/** What the statement tells of a settlement, by its ordinal, or of a queue. */
+interface Told {
+  readonly lost: number | null;
+  readonly stopped: number | null;
+  readonly wake: string | null;
 }
 
 /** A lease as it is sent; where it stood in the call. */
@@ -28,7 +35,7 @@ export async function settle(
   now: string | null,
   settlements: readonly Settlement[],
 ): Promise<Settled> {
-  const statuses = settlements.map((): "settled" | "lost" => "settled");
+  const statuses = settlements.map((): SettleStatus => "settled");
   const seen = new Set<string>();
   const sent = toSend(settlements, ({ lease }, at) => {
     const key = `${lease.jobId} ${lease.token}`;
@@ -40,7 +47,7 @@ export async function settle(
   if (sent.length === 0) return { statuses, wake: [] };
   const outcomes = sent.map(({ item }) => item.outcome);
   const plain = outcomes.every(({ kind }) => kind === "complete");
-  const rows = await executor.query<{ lost: number | null; wake: string | null }>(sql.settle, [
+  const rows = await executor.query<Told>(sql.settle, [
     now,
     arrayOf(sent.map(({ uuid }) => uuid)),
     arrayOf(sent.map(({ item }) => item.lease.token)),
@@ -49,7 +56,10 @@ export async function settle(
     plain ? null : arrayOf(outcomes.map((outcome) => "delayMs" in outcome ? outcome.delayMs : 0)),
     SUSPECT_AT,
   ]);
-  for (const { lost } of rows) if (lost !== null) statuses[sent[lost - 1].at] = "lost";
+  for (const { lost, stopped } of rows) {
+    if (lost !== null) statuses[sent[lost - 1].at] = "lost";
+    if (stopped !== null) statuses[sent[stopped - 1].at] = "cancelled";
+  }
   return { statuses, wake: rows.flatMap(({ wake }) => wake ?? []) };
 }
 

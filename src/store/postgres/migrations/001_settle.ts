@@ -2,7 +2,7 @@ import { finish, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
 
 /**
  * `settle` ends attempts. Its rows are only what the caller must know: ordinals of leases that were
- * lost, and queues to wake. Without kinds all of them completed, which is one statement. A mixed
+ * lost, of jobs that ended as cancelled instead, and queues to wake. Without kinds all of them completed, which is one statement. A mixed
  * batch locks its rows first, in the order of their ids as every statement over several leases does,
  * and so reads whether a cancellation was asked for where nobody can change it any more.
  *
@@ -11,12 +11,13 @@ import { finish, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
 export const settle = (s: string): string => `
 create function ${s}.settle(p_now int8, p_ids uuid[], p_tokens int8[], p_data text[],
   p_kinds text[], p_delays int8[], p_suspect_at int4)
-returns table (lost int4, wake text)
+returns table (lost int4, stopped int4, wake text)
 language plpgsql ${PINNED} as $$
 #variable_conflict use_column
 declare
   t int8 := ${NOW};
   done int8[];
+  cancelled int8[];
   ended_in text[];
   waiting_in text[];
 begin
@@ -47,7 +48,7 @@ begin
         and (i.kind in ('complete', 'dead', 'cancel') or j.cancel_requested)
       returning j.*, i.ord,
         case when i.kind = 'complete' then 'c' when j.cancel_requested or i.kind = 'cancel' then 'x'
-          else 'd' end::"char" as final,
+          else 'd' end::"char" as final, i.kind,
         case i.kind when 'complete' then null when 'release' then j.failure else i.data end as new_failure,
         case i.kind when 'complete' then i.data end as new_result
     ), ${finish(s)}, ${letters(s)}, waiting as (
@@ -71,15 +72,19 @@ begin
       ) changes group by queue, state
     )
     select (select array_agg(ord) from (select ord from ended union all select ord from waiting) o),
+      (select array_agg(ord) from ended where final = 'x' and kind <> 'cancel'),
       (select array_agg(distinct queue) from ended), (select array_agg(distinct queue) from waiting)
-      into done, ended_in, waiting_in;
+      into done, cancelled, ended_in, waiting_in;
   end if;
   return query
-    select null::int4, q from unnest(waiting_in) q
-    union select null, s.name from ${s}.queues s
+    select null::int4, null::int4, q from unnest(waiting_in) q
+    union select null, null, s.name from ${s}.queues s
       where s.name = any (ended_in || waiting_in) and s.concurrency is not null;
+  if cancelled is not null then
+    return query select null::int4, c::int4, null::text from unnest(cancelled) c;
+  end if;
   if coalesce(cardinality(done), 0) < cardinality(p_ids) then
-    return query select o::int4, null::text from generate_series(1, cardinality(p_ids)) o
+    return query select o::int4, null::int4, null::text from generate_series(1, cardinality(p_ids)) o
       where o <> all (coalesce(done, '{}'));
   end if;
 end $$;
