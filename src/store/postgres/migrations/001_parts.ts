@@ -40,3 +40,9 @@ export const letters = (s: string): string => `
     on conflict (id) do update set failed_at = excluded.failed_at, created_at = excluded.created_at,
       replayed_at = null, retry_count = excluded.retry_count, failure = excluded.failure
   )`;
+
+/**
+ * The lease `i` still holds the job `j`. The cast keeps the planner off the index of running jobs,
+ * which it takes to be empty: it then read all of it for each of 500 leases, 34 ms instead of 5.
+ */
+export const HELD = `j.id = i.id and j.token = i.token and j.state::text = 'r'`;

@@ -1,4 +1,4 @@
-import { finish, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
+import { finish, HELD, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
 
 /**
  * `settle` ends attempts. Its rows are only what the caller must know: ordinals of leases that were
@@ -24,7 +24,7 @@ begin
   if p_kinds is null then
     with ended as (
       delete from ${s}.jobs j using unnest(p_ids, p_tokens, p_data) with ordinality i (id, token, data, ord)
-      where j.id = i.id and j.token = i.token and j.state = 'r'
+      where ${HELD}
       returning j.*, i.ord, 'c'::"char" as final, null::text as new_failure, i.data as new_result
     ), ${finish(s)}, told as (
       insert into ${s}.tallies (queue, state, n)
@@ -37,14 +37,14 @@ begin
       into done, ended_in;
   else
     perform 1 from unnest(p_ids, p_tokens) i (id, token)
-      join ${s}.jobs j on j.id = i.id and j.token = i.token and j.state = 'r'
+      join ${s}.jobs j on ${HELD}
       order by i.id for update of j;
     with input as (
       select * from unnest(p_ids, p_tokens, p_data, p_kinds, p_delays)
         with ordinality i (id, token, data, kind, delay, ord)
     ), ended as (
       delete from ${s}.jobs j using input i
-      where j.id = i.id and j.token = i.token and j.state = 'r'
+      where ${HELD}
         and (i.kind in ('complete', 'dead', 'cancel') or j.cancel_requested)
       returning j.*, i.ord,
         case when i.kind = 'complete' then 'c' when j.cancel_requested or i.kind = 'cancel' then 'x'
@@ -59,7 +59,7 @@ begin
         attempt = j.attempt - (i.kind = 'release')::int4,
         failure = case i.kind when 'retry' then i.data else j.failure end
       from input i
-      where j.id = i.id and j.token = i.token and j.state = 'r'
+      where ${HELD}
         and i.kind in ('retry', 'release') and not j.cancel_requested
       returning j.queue, j.retry_count, i.ord
     ), told as (
@@ -100,7 +100,7 @@ begin
       progress = coalesce(i.progress, j.progress),
       updated_at = case when i.progress is null then j.updated_at else t end
     from unnest(p_ids, p_tokens, p_progress) with ordinality i (id, token, progress, ord)
-    where j.id = i.id and j.token = i.token and j.state = 'r'
+    where ${HELD}
     returning i.ord::int4, j.cancel_requested;
 end $$;
 

@@ -1,0 +1,108 @@
+/** One process of Dispatch: obeys commands, one JSON text a line, as `child.ts` sends them. */
+
+import { createExtension, defineJob, type Extension, silentLogger } from "../../../mod.ts";
+import { postgresStore } from "../../../src/store/postgres/store.ts";
+
+const [url] = Deno.args;
+const now = () => performance.timeOrigin + performance.now();
+const latencies: number[] = [];
+let peakMB = 0;
+
+const Noop = defineJob({
+  name: "noop",
+  handler: (input: { n: number; sent?: number }) => {
+    if (input.sent !== undefined) latencies.push(now() - input.sent);
+    return Promise.resolve();
+  },
+});
+const Sleep = defineJob({
+  name: "sleep",
+  handler: (_: { n: number }) => new Promise<void>((resolve) => setTimeout(resolve, 1)),
+});
+
+const extensions: Extension[] = [];
+
+/** An extension with the default options, or one that only enqueues. */
+async function open(concurrency?: number): Promise<Extension> {
+  const ext = createExtension({
+    store: postgresStore(url),
+    concurrency,
+    jobs: [Noop, Sleep],
+    config: false,
+    disableRoutes: true,
+    logger: silentLogger,
+  });
+  await ext.start();
+  extensions.push(ext);
+  return ext;
+}
+
+let producer: Promise<Extension> | undefined;
+const engine = async () => (await (producer ??= open(0))).engine;
+
+async function time(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+interface Command {
+  readonly do: string;
+  readonly n: number;
+  readonly gap: number;
+  readonly job?: string;
+  readonly concurrency?: number;
+}
+
+const commands: Record<string, (command: Command) => Promise<unknown>> = {
+  setup: async () => void await engine(),
+  async one({ n }) {
+    const to = await engine();
+    return await time(async () => {
+      for (let i = 0; i < n; i++) await to.enqueue(Noop, { n: i });
+    });
+  },
+  async fifty({ n }) {
+    const to = await engine();
+    return await time(() =>
+      Promise.all(Array.from({ length: 50 }, async () => {
+        for (let i = 0; i < n / 50; i++) await to.enqueue(Noop, { n: i });
+      }))
+    );
+  },
+  async many({ n, job = "noop" }) {
+    const to = await engine();
+    return await time(async () => {
+      for (let i = 0; i < n; i += 1000) {
+        await to.enqueueMany(Array.from({ length: 1000 }, (_, k) => ({ job, input: { n: k } })));
+      }
+    });
+  },
+  work: async ({ concurrency }) => void await open(concurrency),
+  async send({ n, gap }) {
+    const to = await engine();
+    for (let i = 0; i < n; i++) {
+      await to.enqueue(Noop, { n: i, sent: now() });
+      await new Promise((resolve) => setTimeout(resolve, gap));
+    }
+  },
+  latencies: () => Promise.resolve(latencies.splice(0)),
+  memory: () => Promise.resolve(peakMB),
+  async stop() {
+    for (const ext of extensions) await ext.stop();
+    Deno.exit(0);
+  },
+};
+
+setInterval(() => (peakMB = Math.max(peakMB, Deno.memoryUsage().rss / 2 ** 20)), 20);
+const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
+let rest = "";
+for await (const chunk of lines) {
+  const parts = (rest + chunk).split("\n");
+  rest = parts.pop()!;
+  for (const line of parts) {
+    const command: Command = JSON.parse(line);
+    const result = await commands[command.do](command);
+    console.log(JSON.stringify({ result: result ?? null }));
+  }
+}
