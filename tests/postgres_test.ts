@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import postgres from "postgres";
-import { createDatabase, startServer } from "./postgres.ts";
+import { createDatabase, RUN, startServer } from "./postgres.ts";
 import { until } from "./sql/suite/helpers.ts";
 
 const here = (path: string) => new URL(path, import.meta.url).href;
@@ -47,7 +47,7 @@ describe("startServer()", () => {
     await Deno.writeTextFile(
       script,
       `import { startServer } from "${here("./postgres.ts")}";
-      console.log((await startServer()).pid, Deno.pid);
+      console.log((await startServer()).pid, Deno.env.get("${RUN}"));
       setInterval(() => {}, 1000);`,
     );
     const flags = [
@@ -56,19 +56,20 @@ describe("startServer()", () => {
     ];
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--quiet", "--no-check", "--no-lock", ...flags, script],
-      env: { DATABASE_URL: "" },
+      env: { DATABASE_URL: "", [RUN]: "" },
       stdout: "piped",
     }).spawn();
     const reader = child.stdout.getReader();
     const { value } = await reader.read();
-    const [server, process] = new TextDecoder().decode(value).trim().split(" ").map(Number);
+    const [pid, run] = new TextDecoder().decode(value).trim().split(" ");
+    const server = Number(pid);
     assert(await isAlive(server), "the server runs");
     child.kill("SIGKILL");
     await child.status;
     await reader.cancel();
     await Deno.remove(script);
     await until(async () => !await isAlive(server), "the server is gone");
-    const left = `/tmp/dispatch-postgres-${process}`;
+    const left = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${run}`;
     await until(() => Deno.stat(left).then(() => false, () => true), "its files are gone");
   });
 });
