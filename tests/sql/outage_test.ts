@@ -206,7 +206,8 @@ describe("a postgres:// URL", () => {
   it("refuses statements once it is closed, those that wait included", async () => {
     await using database = await createDatabase();
     const driver = await openPostgres(database.url, { maxConnections: 1 });
-    const first = driver.query("select pg_sleep(0.05)::text");
+    await driver.query("select 1");
+    const first = driver.query("select pg_sleep(0.1)::text");
     const waiting = assertRejects(() => driver.query("select 1"), SqlError);
     await pause(20);
     const closed = driver.close();
