@@ -19,7 +19,8 @@ interface Bytes {
 
 interface Statement extends PromiseLike<Rows> {
   raw(): PromiseLike<RawRows>;
-  cancel(): unknown;
+  /** What `cancel()` calls, whose failure it leaves unhandled, which ends the process. */
+  canceller?: ((statement: Statement) => Promise<void>) | null;
 }
 
 /** How a statement is run; `onexecute` is told the connection that it is sent on. */
@@ -74,7 +75,7 @@ export function executorOf(
     async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
       // `simple: false`: a statement without parameters is prepared as well.
       const statement = scope.unsafe(text, [...params], { prepare, simple: false });
-      const cancel = () => void Promise.resolve(statement.cancel()).catch(() => {});
+      const cancel = () => void statement.canceller?.(statement)?.catch(() => {});
       const giveUp = () => settings.giveUp ? settings.giveUp(cancel) : cancel();
       const rows = plain
         ? int8sToNumbers(await withLimit(limitMs, statement, giveUp))

