@@ -70,7 +70,7 @@ async function pgBoss() {
         (jobs) => Promise.resolve(jobs.forEach(({ data }) => handle(data))),
       );
     },
-    stop: async () => started && boss.stop({ graceful: false }),
+    stop: () => started && boss.stop({ graceful: false }),
   };
 }
 

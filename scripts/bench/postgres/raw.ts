@@ -120,7 +120,7 @@ export function same(sql: Sql, n: number): Promise<number> {
     n,
     async () =>
       (await query(
-        `select id, token, payload from dispatch.claim(null, $1, '{default}', '{noop}', 500, 30000, false, 2)`,
+        `select id, coalesce(token, attempt, 1) as token, payload from dispatch.claim(null, $1, '{default}', '{noop}', 500, 30000, false, 2)`,
         ["raw"],
       )).filter(({ id }) => id !== null),
     (rows) =>

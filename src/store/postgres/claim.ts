@@ -33,21 +33,22 @@ export async function claim(
     suspects,
     SUSPECT_AT,
   ]);
-  if (rows.length > 0 && rows[0].id === null) return { jobs: [], due: rows[0].due };
+  const { now, due } = rows.pop()!;
   sort(rows, queues);
   const jobs = rows.map((row): ClaimedJob => {
-    const job = toClaimed(row, workerId);
-    return { job, lease: { jobId: job.id, token: row.token } };
+    const job = toClaimed(row, request, now);
+    return { job, lease: { jobId: job.id, token: row.token ?? job.attempt } };
   });
-  return { jobs, due: 0 };
+  return { jobs, due };
 }
 
 /** An UPDATE returns its rows in the order of the table, which is almost always the right one. */
 function sort(rows: ClaimRow[], queues: readonly string[]): void {
   const several = queues.length > 1;
+  const rank = (row: ClaimRow) => row.queue === null ? 0 : queues.indexOf(row.queue);
   const compare = (a: ClaimRow, b: ClaimRow) =>
-    (several ? queues.indexOf(a.queue) - queues.indexOf(b.queue) : 0) ||
-    b.priority - a.priority || a.run_at - b.run_at || (a.id < b.id ? -1 : 1);
+    (several ? rank(a) - rank(b) : 0) || (b.priority ?? 0) - (a.priority ?? 0) ||
+    a.run_at - b.run_at || (a.id < b.id ? -1 : 1);
   for (let i = 1; i < rows.length; i++) {
     if (compare(rows[i - 1], rows[i]) > 0) return void rows.sort(compare);
   }

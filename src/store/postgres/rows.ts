@@ -2,13 +2,15 @@ import type { DeadLetterRecord } from "../../core/dead_letter.ts";
 import type { JobCounts, JobRecord, JobState, Scope } from "../../core/job.ts";
 import type { Failure } from "../../core/outcome.ts";
 import { noJobs } from "../../core/job.ts";
+import type { ClaimRequest } from "../store.ts";
 import { fromUuid } from "./uuid.ts";
 
-/** The columns of a job that `records` and `claim()` share. */
-interface JobColumns {
+/** A row of the view `records`. */
+export interface RecordRow {
   readonly id: string;
   readonly name: string;
   readonly queue: string;
+  readonly state: JobState;
   readonly priority: number;
   readonly payload: string;
   readonly max_retries: number;
@@ -20,25 +22,36 @@ interface JobColumns {
   readonly retry_count: number;
   readonly crashes: number;
   readonly failure: string | null;
-  readonly progress: string | null;
-  readonly created_at: number;
-}
-
-/** A row of the view `records`. */
-export interface RecordRow extends JobColumns {
-  readonly state: JobState;
   readonly result: string | null;
+  readonly progress: string | null;
   readonly cancel_requested: boolean;
   readonly worker_id: string | null;
+  readonly created_at: number;
   readonly updated_at: number;
   readonly started_at: number | null;
   readonly completed_at: number | null;
   readonly heartbeat_at: number | null;
 }
 
-/** A row of `claim()`; the last one has no id where nothing was found. */
-export interface ClaimRow extends JobColumns {
-  readonly token: number;
+/** A row of `claim()`, in which what is usual is null; the last one has `now` and `due` alone. */
+export interface ClaimRow {
+  readonly id: string;
+  readonly token: number | null;
+  readonly name: string | null;
+  readonly queue: string | null;
+  readonly priority: number | null;
+  readonly payload: string;
+  readonly max_retries: number | null;
+  readonly timeout_ms: number | null;
+  readonly unique_key: string | null;
+  readonly labels: string | null;
+  readonly run_at: number;
+  readonly attempt: number | null;
+  readonly retry_count: number | null;
+  readonly crashes: number | null;
+  readonly failure: string | null;
+  readonly progress: string | null;
+  readonly created_at: number | null;
   readonly now: number;
   readonly due: number | null;
 }
@@ -62,9 +75,14 @@ export interface LetterRow {
 }
 
 interface Labels {
-  readonly tags?: string[];
+  readonly tags?: readonly string[];
   readonly scope?: Scope;
 }
+
+const NO_LABELS = Object.freeze({
+  tags: Object.freeze([]) as readonly string[],
+  scope: Object.freeze({}) as Scope,
+});
 
 /** Tags and tenant in one column, which is null for most jobs. */
 export function encodeLabels(tags: readonly string[], scope: Scope): string | null {
@@ -84,37 +102,7 @@ function decodeKey(key: string | null): string | null {
 
 /** A job out of the view `records`. */
 export function toRecord(row: RecordRow): JobRecord {
-  return {
-    ...shared(row),
-    state: row.state,
-    result: row.result,
-    cancelRequested: row.cancel_requested,
-    workerId: row.worker_id,
-    updatedAt: row.updated_at,
-    startedAt: row.started_at,
-    completedAt: row.completed_at,
-    heartbeatAt: row.heartbeat_at,
-  };
-}
-
-/** A job that was claimed; what every claim writes is not sent. */
-export function toClaimed(row: ClaimRow, workerId: string): JobRecord {
-  const { now } = row;
-  return {
-    ...shared(row),
-    state: "running",
-    result: null,
-    cancelRequested: false,
-    workerId,
-    updatedAt: now,
-    startedAt: now,
-    completedAt: null,
-    heartbeatAt: now,
-  };
-}
-
-function shared(row: JobColumns) {
-  const labels: Labels = row.labels === null ? {} : JSON.parse(row.labels);
+  const labels = decodeLabels(row.labels);
   return {
     id: fromUuid("job", row.id),
     name: row.name,
@@ -124,21 +112,73 @@ function shared(row: JobColumns) {
     maxRetries: row.max_retries,
     timeoutMs: row.timeout_ms,
     uniqueKey: decodeKey(row.unique_key),
-    tags: labels.tags ?? [],
-    scope: labels.scope ?? {},
+    tags: labels.tags,
+    scope: labels.scope,
+    state: row.state,
     runAt: row.run_at,
     attempt: row.attempt,
     retryCount: row.retry_count,
     crashes: row.crashes,
-    failure: row.failure === null ? null : JSON.parse(row.failure) as Failure,
+    failure: decodeFailure(row.failure),
+    result: row.result,
     progress: row.progress,
+    cancelRequested: row.cancel_requested,
+    workerId: row.worker_id,
     createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    startedAt: row.started_at,
+    completedAt: row.completed_at,
+    heartbeatAt: row.heartbeat_at,
   };
+}
+
+/** A job that a request claimed at `now`. */
+export function toClaimed(
+  row: ClaimRow,
+  { workerId, names, queues }: ClaimRequest,
+  now: number,
+): JobRecord {
+  const labels = decodeLabels(row.labels);
+  return {
+    id: fromUuid("job", row.id),
+    name: row.name ?? names[0],
+    queue: row.queue ?? queues[0],
+    priority: row.priority ?? 0,
+    payload: row.payload,
+    maxRetries: row.max_retries ?? 3,
+    timeoutMs: row.timeout_ms ?? 0,
+    uniqueKey: decodeKey(row.unique_key),
+    tags: labels.tags,
+    scope: labels.scope,
+    state: "running",
+    runAt: row.run_at,
+    attempt: row.attempt ?? 1,
+    retryCount: row.retry_count ?? 0,
+    crashes: row.crashes ?? 0,
+    failure: decodeFailure(row.failure),
+    result: null,
+    progress: row.progress,
+    cancelRequested: false,
+    workerId,
+    createdAt: row.created_at ?? row.run_at,
+    updatedAt: now,
+    startedAt: now,
+    completedAt: null,
+    heartbeatAt: now,
+  };
+}
+
+function decodeLabels(text: string | null): Required<Labels> {
+  return text === null ? NO_LABELS : { ...NO_LABELS, ...JSON.parse(text) as Labels };
+}
+
+function decodeFailure(text: string | null): Failure | null {
+  return text === null ? null : JSON.parse(text) as Failure;
 }
 
 /** A dead letter. */
 export function toLetter(row: LetterRow): DeadLetterRecord {
-  const labels: Labels = row.labels === null ? {} : JSON.parse(row.labels);
+  const labels = decodeLabels(row.labels);
   return {
     id: fromUuid("dlq", row.id),
     jobId: fromUuid("job", row.id),
@@ -150,8 +190,8 @@ export function toLetter(row: LetterRow): DeadLetterRecord {
     maxRetries: row.max_retries,
     retryCount: row.retry_count,
     uniqueKey: decodeKey(row.unique_key),
-    tags: labels.tags ?? [],
-    scope: labels.scope ?? {},
+    tags: labels.tags,
+    scope: labels.scope,
     failure: JSON.parse(row.failure) as Failure,
     failedAt: row.failed_at,
     replayedAt: row.replayed_at,

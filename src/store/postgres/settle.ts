@@ -1,4 +1,4 @@
-import type { LeaseStatus } from "../../core/lease.ts";
+import type { Lease, LeaseStatus } from "../../core/lease.ts";
 import type { Outcome } from "../../core/outcome.ts";
 import type { SqlExecutor } from "../../sql/driver.ts";
 import type { LeaseExtension, Settlement, SettleStatus } from "../store.ts";
@@ -35,16 +35,13 @@ export async function settle(
   now: string | null,
   settlements: readonly Settlement[],
 ): Promise<Settled> {
-  const statuses = settlements.map((): SettleStatus => "settled");
-  const seen = new Set<string>();
-  const sent = toSend(settlements, ({ lease }, at) => {
-    const key = `${lease.jobId} ${lease.token}`;
-    const first = !seen.has(key); // of two for one lease the first counts
-    seen.add(key);
-    if (!first) statuses[at] = "lost";
-    return first;
-  }, (at) => (statuses[at] = "lost"));
+  const statuses = new Array<SettleStatus>(settlements.length).fill("lost");
+  // Of two for one lease the first counts; sorted, they are neighbours in the order of the call.
+  const sent = toSend(settlements).filter(({ uuid, item }, i, all) =>
+    i === 0 || uuid !== all[i - 1].uuid || item.lease.token !== all[i - 1].item.lease.token
+  );
   if (sent.length === 0) return { statuses, wake: [] };
+  for (const { at } of sent) statuses[at] = "settled";
   const outcomes = sent.map(({ item }) => item.outcome);
   const plain = outcomes.every(({ kind }) => kind === "complete");
   const rows = await executor.query<Told>(sql.settle, [
@@ -99,26 +96,28 @@ export async function extend(
  * Leases in the order of their jobs' ids, in which every statement locks them: two that did so in
  * orders of their own would wait for each other. One that cannot be of this store is left out.
  */
-function toSend<Item extends { readonly lease: Settlement["lease"] }>(
-  items: readonly Item[],
-  wanted: (item: Item, at: number) => boolean = () => true,
-  refuse: (at: number) => void = () => {},
-): Sent<Item>[] {
+function toSend<Item extends { readonly lease: Lease }>(items: readonly Item[]): Sent<Item>[] {
   const sent: Sent<Item>[] = [];
   for (let at = 0; at < items.length; at++) {
     const item = items[at];
     const uuid = toUuid(item.lease.jobId);
-    if (uuid === null || !Number.isSafeInteger(Number(item.lease.token))) refuse(at);
-    else if (wanted(item, at)) sent.push({ item, uuid, at });
+    if (uuid !== null && Number.isSafeInteger(Number(item.lease.token))) {
+      sent.push({ item, uuid, at });
+    }
   }
-  return sent.sort((a, b) => a.uuid < b.uuid ? -1 : a.uuid > b.uuid ? 1 : 0);
+  return sent.sort(compare);
+}
+
+function compare(a: Sent<{ lease: Lease }>, b: Sent<{ lease: Lease }>): number {
+  if (a.uuid !== b.uuid) return a.uuid < b.uuid ? -1 : 1;
+  return Number(a.item.lease.token) - Number(b.item.lease.token) || a.at - b.at;
 }
 
 /** What is kept of an outcome: a result, or why it failed. */
 function dataOf(outcome: Outcome): string | null {
   switch (outcome.kind) {
     case "complete":
-      return outcome.result;
+      return outcome.result === "null" ? null : outcome.result; // most jobs return nothing
     case "retry":
     case "dead":
       return JSON.stringify(outcome.failure);

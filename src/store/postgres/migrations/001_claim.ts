@@ -18,9 +18,11 @@ const take = (s: string, select: string): string => `
         union all
         select q, ${WAITING}, -count(*) from taken group by 2
       )
-      select k.id, k.token, k.name, k.queue, k.priority, k.payload, k.max_retries, k.timeout_ms,
-        k.unique_key, k.labels, k.run_at, k.attempt, k.retry_count, k.crashes, k.failure,
-        k.progress, k.created_at, t, null::int8
+      select k.id, nullif(k.token, k.attempt), nullif(k.name, p_names[1]),
+        nullif(k.queue, p_queues[1]), nullif(k.priority, 0), k.payload, nullif(k.max_retries, 3),
+        nullif(k.timeout_ms, 0), k.unique_key, k.labels, k.run_at, nullif(k.attempt, 1),
+        nullif(k.retry_count, 0), nullif(k.crashes, 0), k.failure, k.progress,
+        nullif(k.created_at, k.run_at), null::int8, null::int8
       from taken k;`;
 
 /**
@@ -29,6 +31,9 @@ const take = (s: string, select: string): string => `
  *
  * Of several names it first reads how many of each are among the first, then locks just those: rows
  * that were locked and not taken would be missing to others.
+ *
+ * A column that has its usual value comes as null, which costs next to nothing to send and to read:
+ * names and queues as the first that was asked for, numbers as those of a new job.
  *
  * Claims of queues with a limit go one after another, by the rows of those queues, locked in the
  * order of their names. The count that follows is a statement of its own and so sees what the claim
@@ -105,11 +110,11 @@ ${
     get diagnostics took = row_count;
     room := room - took;
   end loop;
-  if room = p_limit and not p_suspects then -- found nothing: say when to look again
-    return query select null::uuid, null::int8, null, null, null::int4, null, null::int4, null::int8,
-      null, null, null::int8, null::int4, null::int4, null::int4, null, null, null::int8, t,
-      ${s}.next_due(p_now, p_queues, p_names, p_suspect_at);
-  end if;
+  -- The last row says when it is, and where nothing was found when to look again.
+  return query select null::uuid, null::int8, null, null, null::int4, null, null::int4, null::int8,
+    null, null, null::int8, null::int4, null::int4, null::int4, null, null, null::int8, t,
+    case when room = p_limit and not p_suspects
+      then ${s}.next_due(p_now, p_queues, p_names, p_suspect_at) end;
 end $$;
 
 -- Milliseconds until a job is due, 0 where one is ready, null where none waits.

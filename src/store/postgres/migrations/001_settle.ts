@@ -25,7 +25,8 @@ begin
     with ended as (
       delete from ${s}.jobs j using unnest(p_ids, p_tokens, p_data) with ordinality i (id, token, data, ord)
       where ${HELD}
-      returning j.*, i.ord, 'c'::"char" as final, null::text as new_failure, i.data as new_result
+      returning j.*, i.ord, 'c'::"char" as final, null::text as new_failure,
+        coalesce(i.data, 'null') as new_result
     ), ${finish(s)}, told as (
       insert into ${s}.tallies (queue, state, n)
       select e.queue, v.state, v.sign * count(*)
@@ -50,7 +51,7 @@ begin
         case when i.kind = 'complete' then 'c' when j.cancel_requested or i.kind = 'cancel' then 'x'
           else 'd' end::"char" as final, i.kind,
         case i.kind when 'complete' then null when 'release' then j.failure else i.data end as new_failure,
-        case i.kind when 'complete' then i.data end as new_result
+        case i.kind when 'complete' then coalesce(i.data, 'null') end as new_result
     ), ${finish(s)}, ${letters(s)}, waiting as (
       update ${s}.jobs j set run_at = t + i.delay, updated_at = t,
         state = case when i.delay > 0 then 'f' when j.crashes >= p_suspect_at then 's'
