@@ -124,10 +124,9 @@ async function transact<T>(
   const own = client.createTransaction(name);
   let stuck = false; // a rollback would wait for the statement that was given up
   const isOpen = () => !stuck && client.session.current_transaction === name;
-  await own.begin().catch((error) => {
-    throw toSqlError(error);
-  });
-  const tx = endable({ handle: own, ...executor(own, options, () => ((stuck = true), giveUp())) });
+  const abandon = () => ((stuck = true), giveUp());
+  await withLimit(limitOf(options), own.begin(), abandon);
+  const tx = endable({ handle: own, ...executor(own, options, abandon) });
   let result: T;
   try {
     result = await work(tx);
@@ -144,11 +143,7 @@ async function transact<T>(
       uncertain: false,
     });
   }
-  try {
-    await own.commit();
-  } catch (error) {
-    throw toSqlError(error);
-  }
+  await withLimit(limitOf(options), own.commit(), abandon);
   return result;
 }
 

@@ -92,25 +92,26 @@ function executor(client: PgClient, options: SqlOptions, giveUp = ignore): SqlEx
       const query: Query = { text, name: name(text), values, queryMode: "extended", types };
       return (await withLimit(limit, client.query(query), giveUp)).rows as Row[];
     },
-    script: (text) => command(client, text).then(ignore),
+    async script(text) {
+      try {
+        await client.query(text);
+      } catch (error) {
+        throw toSqlError(error);
+      }
+    },
   };
-}
-
-async function command(client: PgClient, text: string): Promise<string> {
-  try {
-    return (await client.query(text)).command;
-  } catch (error) {
-    throw toSqlError(error);
-  }
 }
 
 /** Commits what `work` has done, or rolls it back. */
 async function transact<T>(
   client: PgClient,
-  run: SqlExecutor,
+  options: SqlOptions,
   work: (tx: SqlTransaction) => Promise<T>,
+  giveUp = ignore,
 ): Promise<T> {
-  await command(client, "BEGIN");
+  const run = executor(client, options, giveUp);
+  const command = (text: string) => withLimit(limitOf(options), client.query(text), giveUp);
+  await command("BEGIN");
   const tx = endable({ handle: client, ...run });
   let result: T;
   try {
@@ -122,7 +123,7 @@ async function transact<T>(
     throw error;
   }
   tx.end("was committed");
-  if (await command(client, "COMMIT") === "COMMIT") return result;
+  if ((await command("COMMIT")).command === "COMMIT") return result;
   throw new SqlError("Cannot commit: a statement of the transaction had failed", {
     sqlState: "25P02",
     transient: false,
@@ -181,8 +182,7 @@ function poolDriver(pool: PgPool, options: SqlOptions): SqlDriver {
     query: (text, params) =>
       use((client, discard) => executor(client, options, discard).query(text, params)),
     script: (text) => use((client) => executor(client, options).script(text)),
-    transaction: (work) =>
-      use((client, discard) => transact(client, executor(client, options, discard), work)),
+    transaction: (work) => use((client, discard) => transact(client, options, work, discard)),
     ...(options.session !== false && {
       listen(channel, onNotify, onListening) {
         const stop = listener(() => listenOn(pool, channel, onNotify), onListening);
@@ -243,7 +243,7 @@ function clientDriver(client: PgClient, options: SqlOptions): SqlDriver {
     single: true,
     query: (text, params) => mutex(() => run.query(text, params)),
     script: (text) => mutex(() => run.script(text)),
-    transaction: (work) => mutex(() => transact(client, run, work)),
+    transaction: (work) => mutex(() => transact(client, options, work)),
     listen(channel, onNotify, onListening) {
       const notified = (message: { channel: string; payload?: string }) => {
         if (message.channel === channel) onNotify(message.payload ?? "");

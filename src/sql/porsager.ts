@@ -1,10 +1,4 @@
-import {
-  limitOf,
-  type SqlAdapter,
-  type SqlDriver,
-  type SqlOptions,
-  type SqlTransaction,
-} from "./driver.ts";
+import { limitOf, type SqlAdapter, type SqlDriver, type SqlOptions } from "./driver.ts";
 import { type Client, executorOf, type PorsagerScope } from "./porsager_executor.ts";
 import { inTransaction } from "./porsager_transaction.ts";
 
@@ -59,20 +53,16 @@ function settingsOf(options: SqlOptions): { limitMs: number; prepare: boolean } 
 
 function porsagerDriver(sql: PorsagerSql, options: SqlOptions): SqlDriver {
   const settings = settingsOf(options);
+  const executorIn = (scope: PorsagerScope, abandon: () => void) => {
+    const giveUp = (cancel: () => void) => (cancel(), abandon());
+    return executorOf(scope, { ...settings, giveUp }, sql.options);
+  };
   const subscriptions = new Set<() => Promise<void>>();
   return {
     name: "postgres.js",
     single: sql.options.max === 1,
     ...executorOf(sql, settings, sql.options),
-    transaction: <T>(work: (tx: SqlTransaction) => Promise<T>) =>
-      inTransaction(
-        sql,
-        (scope, abandon) => {
-          const giveUp = (cancel: () => void) => (cancel(), abandon());
-          return executorOf(scope, { ...settings, giveUp }, sql.options);
-        },
-        work,
-      ),
+    transaction: (work) => inTransaction(sql, work, { ...settings, executorOf: executorIn }),
     ...(options.session !== false && {
       listen(channel, onNotify, onListening) {
         const stop = subscribe(sql, channel, onNotify, onListening);

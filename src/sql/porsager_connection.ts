@@ -97,7 +97,12 @@ export async function openConnection(
       return broken;
     },
     transaction: (work) =>
-      inTransaction(sql, (scope) => executorOf(scope, settings, sql.options), work, link),
+      inTransaction(sql, work, {
+        limitMs: settings.limitMs,
+        executorOf: (scope) => executorOf(scope, settings, sql.options),
+        known: link,
+        giveUp,
+      }),
     async end() {
       broken = true;
       await sql.end({ timeout: 0.2 });
