@@ -22,7 +22,12 @@ export async function enqueue(
   if (jobs.some((job) => job.uniqueKey !== null)) {
     return await enqueueUnique(executor, sql, now, jobs);
   }
-  const [{ t }] = await executor.query<{ t: number }>(sql.enqueue, parameters(now, jobs));
+  const [{ t }] = jobs.length === 1
+    ? await executor.query<{ t: number }>(sql.enqueueOne, [now, ...fields(jobs[0])])
+    : await executor.query<{ t: number }>(sql.enqueue, [
+      ...parameters(now, jobs),
+      ...counted(jobs.map((job) => job.queue)),
+    ]);
   return jobs.map((job) => newRecord(job, t));
 }
 
@@ -64,21 +69,55 @@ export async function enqueueUnique(
   return records as JobRecord[];
 }
 
+/** One job, in the order of {@link parameters}. */
+function fields(job: NewJob): SqlParam[] {
+  return [
+    unchecked(job.id),
+    job.name,
+    job.queue,
+    job.priority,
+    job.payload,
+    job.maxRetries,
+    String(job.timeoutMs),
+    String(job.delayMs),
+    job.runAt === null ? null : String(job.runAt),
+    encodeKey(job.uniqueKey),
+    encodeLabels(job.tags, job.scope),
+  ];
+}
+
 function parameters(now: string | null, jobs: readonly NewJob[]): SqlParam[] {
   return [
     now,
     arrayOf(jobs.map((job) => unchecked(job.id))),
-    textArray(jobs.map((job) => job.name)),
-    textArray(jobs.map((job) => job.queue)),
-    arrayOf(jobs.map((job) => job.priority)),
+    textArray(shortened(jobs.map((job) => job.name))),
+    textArray(shortened(jobs.map((job) => job.queue))),
+    arrayOf(shortened(jobs.map((job) => job.priority))),
     textArray(jobs.map((job) => job.payload)),
-    arrayOf(jobs.map((job) => job.maxRetries)),
-    arrayOf(jobs.map((job) => job.timeoutMs)),
-    arrayOf(jobs.map((job) => job.delayMs)),
-    arrayOf(jobs.map((job) => job.runAt)),
-    textArray(jobs.map((job) => encodeKey(job.uniqueKey))),
-    textArray(jobs.map((job) => encodeLabels(job.tags, job.scope))),
+    arrayOf(shortened(jobs.map((job) => job.maxRetries))),
+    arrayOf(shortened(jobs.map((job) => job.timeoutMs))),
+    arrayOf(shortened(jobs.map((job) => job.delayMs))),
+    arrayOf(nullable(jobs.map((job) => job.runAt))),
+    textArray(nullable(jobs.map((job) => encodeKey(job.uniqueKey)))),
+    textArray(nullable(jobs.map((job) => encodeLabels(job.tags, job.scope)))),
   ];
+}
+
+/** One value for all jobs, where it is the same. */
+function shortened<Value>(values: Value[]): Value[] {
+  return values.every((value) => value === values[0]) ? [values[0]] : values;
+}
+
+/** No value at all, where no job has one. */
+function nullable<Value>(values: Value[]): Value[] {
+  return values.every((value) => value === null) ? [] : values;
+}
+
+/** The distinct queues, and how many jobs go to each. */
+function counted(queues: readonly string[]): [string, string] {
+  const counts = new Map<string, number>();
+  for (const queue of queues) counts.set(queue, (counts.get(queue) ?? 0) + 1);
+  return [textArray([...counts.keys()]), arrayOf([...counts.values()])];
 }
 
 function newRecord(job: NewJob, now: number): JobRecord {
