@@ -30,23 +30,47 @@ export interface EndableTransaction extends SqlTransaction {
 }
 
 /**
- * Guards a transaction against statements that come after its end. Clients run those outside of
- * it, on a connection that may by then serve another transaction.
+ * Guards a transaction, and the client's own object for it, against statements that come after its
+ * end. Clients run those outside of it, on a connection that may by then serve another transaction.
  */
 export function endable(tx: SqlTransaction): EndableTransaction {
   let over: string | null = null;
-  const refuse = (): Promise<never> => Promise.reject(overError(over ?? "has ended"));
+  const check = () => {
+    if (over !== null) throw overError(over);
+  };
   return {
-    handle: tx.handle,
-    query: <Row extends object>(text: string, params?: readonly SqlParam[]) =>
-      over === null ? tx.query<Row>(text, params) : refuse(),
-    script: (text) => over === null ? tx.script(text) : refuse(),
+    handle: guarded(tx.handle as object, check),
+    async query<Row extends object>(text: string, params?: readonly SqlParam[]) {
+      check();
+      return await tx.query<Row>(text, params);
+    },
+    async script(text) {
+      check();
+      await tx.script(text);
+    },
     end: (why) => void (over ??= why),
   };
 }
 
+type Callable = (...args: unknown[]) => unknown;
+
+/** The same object, whose every call is checked. Private fields need their own object as `this`. */
+function guarded(handle: object, check: () => void): object {
+  const checked = (call: Callable, self: unknown): Callable => (...args) => {
+    check();
+    return Reflect.apply(call, self, args);
+  };
+  return new Proxy(handle, {
+    apply: (target, self, args) => checked(target as Callable, self)(...args),
+    get(target, key) {
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? checked(value, target) : value;
+    },
+  });
+}
+
 /** What a statement meets that comes after the end of its transaction. */
-export function overError(why: string): SqlError {
+function overError(why: string): SqlError {
   return new SqlError(`Cannot run a statement in a transaction that is over: it ${why}`, {
     sqlState: "25P01",
     transient: false,

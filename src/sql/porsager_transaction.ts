@@ -1,5 +1,5 @@
 import type { SqlExecutor, SqlTransaction } from "./driver.ts";
-import { endable, overError } from "./limit.ts";
+import { endable } from "./limit.ts";
 import type { PorsagerConnection, PorsagerScope } from "./porsager_executor.ts";
 import { timedOut, toSqlError } from "./sql_error.ts";
 
@@ -40,18 +40,13 @@ export async function inTransaction<T>(
   const run = async (scope: PorsagerScope): Promise<T> => {
     if (late.passed) throw timedOut(limitMs);
     const connection = known ?? await connectionOf(scope);
-    let over: string | null = null;
     let broken = false;
     abandon = () => connection.onclose?.(destroyed());
-    const tx = endable({ handle: guarded(scope, () => over), ...executorOf(scope, abandon) });
-    const end = (why: string) => {
-      over ??= why;
-      tx.end(why);
-    };
+    const tx = endable({ handle: scope, ...executorOf(scope, abandon) });
     const reject = connection.onclose;
     connection.onclose = (error) => {
       broken = true;
-      end("lost its connection");
+      tx.end("lost its connection");
       connection.terminate();
       reject?.(error);
     };
@@ -64,7 +59,7 @@ export async function inTransaction<T>(
       await new Promise((resolve) => setTimeout(resolve, mayBeBroken(error) ? 100 : 0));
       throw error;
     } finally {
-      end("has ended");
+      tx.end("has ended");
       if (broken) await never();
       connection.onclose = reject;
       late.start();
@@ -137,22 +132,4 @@ async function connectionOf(scope: PorsagerScope): Promise<PorsagerConnection> {
     await never();
   }
   return found ?? { onclose: null, terminate() {} };
-}
-
-/** The client's own transaction, for the user's statements, closed to them once it is over. */
-function guarded(scope: PorsagerScope, over: () => string | null): PorsagerScope {
-  const check = () => {
-    const why = over();
-    if (why !== null) throw overError(why);
-  };
-  return new Proxy(scope, {
-    apply(target, self, args) {
-      check();
-      return Reflect.apply(target as unknown as () => unknown, self, args);
-    },
-    get(target, key) {
-      check();
-      return Reflect.get(target, key);
-    },
-  });
 }

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { SqlTransaction } from "../../../src/sql/driver.ts";
+import { toSqlTransaction } from "../../../src/sql/detect.ts";
 import { SqlError } from "../../../src/sql/sql_error.ts";
 import type { Case } from "../suite.ts";
 
@@ -71,7 +72,7 @@ export const transactionCases: readonly Case[] = [
     },
   },
   {
-    name: "refuses statements once it is over",
+    name: "refuses statements once it is over, on the client's own object as well",
     async run({ driver }, { table }) {
       await driver.script(`create table ${table} (id int)`);
       const kept: SqlTransaction[] = [];
@@ -83,6 +84,9 @@ export const transactionCases: readonly Case[] = [
         const late = () => tx.query(`insert into ${table} values ($1)`, [1]);
         assertEquals((await assertRejects(late, SqlError)).sqlState, "25P01");
         await assertRejects(() => tx.script(`insert into ${table} values (2)`), SqlError);
+        const own = async () =>
+          await toSqlTransaction(tx.handle).query(`insert into ${table} values (3)`);
+        assertEquals((await assertRejects(own, SqlError)).sqlState, "25P01");
       }
       assertEquals(await driver.query(`select id from ${table}`), []);
     },
