@@ -26,7 +26,8 @@ export type SqlRow = Record<string, SqlValue>;
 export interface SqlExecutor {
   /**
    * Runs one statement and returns its rows. It is prepared and kept by its text where the client
-   * can, so texts are constants with parameters, never built per call.
+   * can, so texts are constants with parameters, never built per call. A `$1` in a text is a
+   * parameter wherever it stands, also in quotes and comments.
    *
    * An int8 beyond 2^53 is an error rather than a wrong number: cast such a column to text.
    *
@@ -34,8 +35,9 @@ export interface SqlExecutor {
    */
   query<Row extends object = SqlRow>(text: string, params?: readonly SqlParam[]): Promise<Row[]>;
   /**
-   * Runs a script of one or many statements without parameters, unprepared and without the client's
-   * time limit. Outside a transaction of its own the server runs it as one.
+   * Runs a script of one or many statements without parameters, unprepared and for as long as the
+   * server lets it: where it may take longer than a statement, in a transaction that begins with
+   * `SET LOCAL statement_timeout = 0`. Outside of a transaction the server runs it as one.
    *
    * @throws {SqlError}
    */
@@ -64,9 +66,9 @@ export interface SqlDriver extends SqlExecutor {
   transaction<T>(work: (tx: SqlTransaction) => Promise<T>): Promise<T>;
   /**
    * Subscribes to a channel (at most 63 bytes, no quotes), over a connection of its own where there
-   * is more than one. Returns at once how to stop. A lost connection is replaced for as long as it takes; `onListening` is called
-   * each time that the subscription stands, the first one included, because what was sent before
-   * has been missed. Not there where the client cannot listen.
+   * is more than one. Returns at once how to stop. A lost connection is replaced, however long that
+   * takes; `onListening` is called each time that the subscription stands, the first one included,
+   * because what was sent before has been missed. Not there where the client cannot listen.
    */
   listen?(
     channel: string,
@@ -84,7 +86,10 @@ export interface SqlOptions {
    * The server ends it as well where the client can tell it to.
    */
   readonly statementTimeoutMs?: number;
-  /** False neither prepares nor listens, as a pooler in transaction mode demands. Default true. */
+  /**
+   * False relies on nothing that outlives a transaction: no prepared statements, no listening and
+   * no settings of the session, as a pooler in transaction mode demands. Default true.
+   */
   readonly session?: boolean;
   /** Where an outage and its end are told, once each. */
   readonly logger?: Logger;
