@@ -82,7 +82,7 @@ const enqueue = (system: System, order: string, jobs: number) => () =>
   fresh(async (bench) => {
     const producer = await bench.start(system);
     await producer.do("setup");
-    await producer.do("one", { n: 20 }); // connections are open, plans are made
+    await producer.do(order, { n: order === "many" ? 10_000 : jobs / 4 }); // compiled, connected, planned
     return perSecond(jobs, await producer.do<number>(order, { n: jobs }));
   });
 
