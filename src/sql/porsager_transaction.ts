@@ -79,7 +79,8 @@ export async function inTransaction<T>(
 
 /** Rejects when its time is up, and then calls `onLate`. Runs from the start. */
 function deadline(ms: number, onLate: () => void) {
-  const { promise, reject } = Promise.withResolvers<never>();
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<never>((_, no) => void (reject = no));
   promise.catch(() => {});
   let timer: ReturnType<typeof setTimeout> | undefined;
   let passed = false;
