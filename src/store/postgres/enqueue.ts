@@ -1,5 +1,6 @@
 import type { JobRecord, NewJob } from "../../core/job.ts";
 import type { SqlExecutor, SqlParam } from "../../sql/driver.ts";
+import { SqlError } from "../../sql/sql_error.ts";
 import { arrayOf, textArray } from "./array.ts";
 import { encodeKey, encodeLabels, type RecordRow, toRecord } from "./rows.ts";
 import type { Statements } from "./statements.ts";
@@ -20,23 +21,26 @@ export async function enqueue(
 ): Promise<JobRecord[]> {
   if (jobs.length === 0) return [];
   if (jobs.some((job) => job.uniqueKey !== null)) {
-    return await enqueueUnique(executor, sql, now, jobs);
+    return await enqueueOnce(executor, sql, now, jobs);
   }
-  const [{ t }] = jobs.length === 1
-    ? await executor.query<{ t: number }>(sql.enqueueOne, [now, ...fields(jobs[0])])
-    : await executor.query<{ t: number }>(sql.enqueue, [
-      ...parameters(now, jobs),
-      ...counted(jobs.map((job) => job.queue)),
-    ]);
-  return jobs.map((job) => newRecord(job, t));
+  const [text, params] = jobs.length === 1
+    ? [sql.enqueueOne, [now, ...fields(jobs[0])]]
+    : [sql.enqueue, parameters(now, jobs)];
+  try {
+    const [added] = await executor.query<{ t: number; known: number }>(text, params);
+    if (added?.known === 0) return jobs.map((job) => newRecord(job, added.t));
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+  }
+  return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
 }
 
 /**
- * Adds jobs of which some have unique keys. The index decides: an insert that meets another one
- * which is not committed yet waits for it. Whoever came first is read by a second statement, which
- * sees what was committed meanwhile.
+ * Adds jobs of which some have unique keys, or are there already. The index decides: an insert that
+ * meets another one which is not committed yet waits for it. Whoever came first is read by a second
+ * statement, which sees what was committed meanwhile.
  */
-export async function enqueueUnique(
+async function enqueueOnce(
   executor: Pick<SqlExecutor, "query">,
   sql: Statements,
   now: string | null,
@@ -67,6 +71,11 @@ export async function enqueueUnique(
     open = open.filter((i) => records[i] === undefined);
   }
   return records as JobRecord[];
+}
+
+/** Whether a statement would have made a second job with an identifier or a unique key. */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof SqlError && error.sqlState === "23505";
 }
 
 /** One job, in the order of {@link parameters}. */
@@ -111,13 +120,6 @@ function shortened<Value>(values: Value[]): Value[] {
 /** No value at all, where no job has one. */
 function nullable<Value>(values: Value[]): Value[] {
   return values.every((value) => value === null) ? [] : values;
-}
-
-/** The distinct queues, and how many jobs go to each. */
-function counted(queues: readonly string[]): [string, string] {
-  const counts = new Map<string, number>();
-  for (const queue of queues) counts.set(queue, (counts.get(queue) ?? 0) + 1);
-  return [textArray([...counts.keys()]), arrayOf([...counts.values()])];
 }
 
 function newRecord(job: NewJob, now: number): JobRecord {

@@ -3,7 +3,6 @@ import { isId } from "../../core/id.ts";
 import type { JobCounts, JobRecord, NewJob } from "../../core/job.ts";
 import type { ClaimedJob, LeaseStatus } from "../../core/lease.ts";
 import { CRASH_LOOP, MAX_CRASHES } from "../../core/outcome.ts";
-import { SqlError } from "../../sql/sql_error.ts";
 import type {
   ClaimRequest,
   JobQuery,
@@ -17,7 +16,7 @@ import type {
 import { arrayOf, textArray } from "./array.ts";
 import { claim, SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
-import { enqueue, enqueueUnique } from "./enqueue.ts";
+import { enqueue, isUniqueViolation } from "./enqueue.ts";
 import { encodeKey, FINAL, type RecordRow, toCounts, toRecord } from "./rows.ts";
 import { extend, settle } from "./settle.ts";
 import type { Statements } from "./statements.ts";
@@ -42,12 +41,7 @@ export class PostgresJobs implements JobStore {
   }
 
   async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
-    const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs)
-      .catch((error) => {
-        // A write that is tried again, and that had happened: the slower way says so.
-        if (!isUniqueViolation(error)) throw error;
-        return enqueueUnique(this.#database, this.#sql, this.#database.now, jobs);
-      });
+    const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs);
     this.#wake.send(records.map((job) => job.queue));
     return records;
   }
@@ -195,11 +189,6 @@ export class PostgresJobs implements JobStore {
   async #fold(): Promise<void> {
     await this.#database.query(this.#sql.fold, []);
   }
-}
-
-/** Whether a statement would have made a second job with a unique key. */
-export function isUniqueViolation(error: unknown): boolean {
-  return error instanceof SqlError && error.sqlState === "23505";
 }
 
 /** The refusal of a cursor that no page has given. */

@@ -15,9 +15,9 @@ export interface Settled {
 }
 
 /** What the statement tells of a settlement, by its ordinal, or of a queue. */
-interface Told {
+interface SettleRow {
   readonly lost: number | null;
-  readonly stopped: number | null;
+  readonly cancelled: number | null;
   readonly wake: string | null;
 }
 
@@ -44,7 +44,7 @@ export async function settle(
   for (const { at } of sent) statuses[at] = "settled";
   const outcomes = sent.map(({ item }) => item.outcome);
   const plain = outcomes.every(({ kind }) => kind === "complete");
-  const rows = await executor.query<Told>(sql.settle, [
+  const rows = await executor.query<SettleRow>(sql.settle, [
     now,
     arrayOf(sent.map(({ uuid }) => uuid)),
     arrayOf(sent.map(({ item }) => item.lease.token)),
@@ -53,9 +53,9 @@ export async function settle(
     plain ? null : arrayOf(outcomes.map((outcome) => "delayMs" in outcome ? outcome.delayMs : 0)),
     SUSPECT_AT,
   ]);
-  for (const { lost, stopped } of rows) {
+  for (const { lost, cancelled } of rows) {
     if (lost !== null) statuses[sent[lost - 1].at] = "lost";
-    if (stopped !== null) statuses[sent[stopped - 1].at] = "cancelled";
+    if (cancelled !== null) statuses[sent[cancelled - 1].at] = "cancelled";
   }
   return { statuses, wake: rows.flatMap(({ wake }) => wake ?? []) };
 }

@@ -2,23 +2,24 @@ import { finish, HELD, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
 
 /**
  * `settle` ends attempts. Its rows are only what the caller must know: ordinals of leases that were
- * lost, of jobs that ended as cancelled instead, and queues to wake. Without kinds all of them completed, which is one statement. A mixed
- * batch locks its rows first, in the order of their ids as every statement over several leases does,
- * and so reads whether a cancellation was asked for where nobody can change it any more.
+ * lost and of jobs that were cancelled instead, and queues to wake. Without kinds all of them
+ * completed, which is one statement. A mixed batch locks its rows first, in the order of their ids as
+ * every statement over several leases does, and so reads whether a cancellation was asked for where
+ * nobody can change it any more.
  *
  * `rescue` does the same for leases that have run out.
  */
 export const settle = (s: string): string => `
 create function ${s}.settle(p_now int8, p_ids uuid[], p_tokens int8[], p_data text[],
   p_kinds text[], p_delays int8[], p_suspect_at int4)
-returns table (lost int4, stopped int4, wake text)
+returns table (lost int4, cancelled int4, wake text)
 language plpgsql ${PINNED} as $$
 #variable_conflict use_column
 declare
   t int8 := ${NOW};
   done int8[];
-  cancelled int8[];
   ended_in text[];
+  cancelled_instead int8[];
   waiting_in text[];
 begin
   if p_kinds is null then
@@ -47,9 +48,9 @@ begin
       delete from ${s}.jobs j using input i
       where ${HELD}
         and (i.kind in ('complete', 'dead', 'cancel') or j.cancel_requested)
-      returning j.*, i.ord,
+      returning j.*, i.ord, i.kind,
         case when i.kind = 'complete' then 'c' when j.cancel_requested or i.kind = 'cancel' then 'x'
-          else 'd' end::"char" as final, i.kind,
+          else 'd' end::"char" as final,
         case i.kind when 'complete' then null when 'release' then j.failure else i.data end as new_failure,
         case i.kind when 'complete' then coalesce(i.data, 'null') end as new_result
     ), ${finish(s)}, ${letters(s)}, waiting as (
@@ -73,16 +74,16 @@ begin
       ) changes group by queue, state
     )
     select (select array_agg(ord) from (select ord from ended union all select ord from waiting) o),
-      (select array_agg(ord) from ended where final = 'x' and kind <> 'cancel'),
-      (select array_agg(distinct queue) from ended), (select array_agg(distinct queue) from waiting)
-      into done, cancelled, ended_in, waiting_in;
+      (select array_agg(distinct queue) from ended), (select array_agg(distinct queue) from waiting),
+      (select array_agg(ord) from ended where final = 'x' and kind <> 'cancel')
+      into done, ended_in, waiting_in, cancelled_instead;
   end if;
   return query
     select null::int4, null::int4, q from unnest(waiting_in) q
     union select null, null, s.name from ${s}.queues s
       where s.name = any (ended_in || waiting_in) and s.concurrency is not null;
-  if cancelled is not null then
-    return query select null::int4, c::int4, null::text from unnest(cancelled) c;
+  if cancelled_instead is not null then
+    return query select null::int4, o::int4, null::text from unnest(cancelled_instead) o;
   end if;
   if coalesce(cardinality(done), 0) < cardinality(p_ids) then
     return query select o::int4, null::int4, null::text from generate_series(1, cardinality(p_ids)) o
