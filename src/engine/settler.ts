@@ -20,7 +20,7 @@ export interface Ended {
 /** What became of it: `given up` is left to its lease, which runs out. */
 export type Settled = SettleStatus | "given up";
 
-const MAX_BATCH = 500;
+const MAX_BATCH = 1000;
 /** After so many a settlement is given up: its lease runs out and a peer takes over. */
 const MAX_FAULTS = 10;
 /** Errors in a row until one settlement of a full batch is found to be the culprit: 500, 125, 31, 7, 1. */
