@@ -21,11 +21,14 @@ const Sleep = defineJob({
 });
 
 const extensions: Extension[] = [];
+// The process stands ready: its client is loaded and connected, as the peers' are.
+const store = postgresStore(url);
+await store.ping();
 
 /** An extension with the default options, or one that only enqueues. */
 async function open(concurrency?: number): Promise<Extension> {
   const ext = createExtension({
-    store: postgresStore(url),
+    store,
     concurrency,
     jobs: [Noop, Sleep],
     config: false,

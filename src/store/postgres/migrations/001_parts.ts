@@ -2,7 +2,7 @@
 
 /**
  * Plans are pinned: a function that was planned while the table was empty must not read all of it
- * when it holds a million rows. That also spares planning, by then a fifth of a small statement.
+ * when it holds a million rows. It also spares planning at each call.
  */
 export const PINNED = `
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off

@@ -7,8 +7,9 @@
  *     queues    settings; a queue of which nothing is set has no row
  *     tallies   counts, as differences that are added up and now and then folded together
  *
- * A completed job is deleted from `jobs` and inserted into `finished` in one statement. Against one
- * table with partial indexes that was 15 % faster to drain, and vacuum reads no history for it.
+ * A completed job is deleted from `jobs` and inserted into `finished` in one statement. A bare loop
+ * drained 80,000 jobs a second so, 69,000 out of one table with partial indexes; above all vacuum
+ * reads no history for it.
  *
  * Moments are int8 milliseconds since 1970, identifiers uuids (16 bytes in three indexes, where the
  * TypeID takes 31), JSON is text as it was given. `state` in jobs: `f` waits for its moment, `w` is
