@@ -181,11 +181,10 @@ export class Worker {
     const { concurrency, settler } = this.#options;
     const ahead = this.#lookAhead.size(concurrency);
     if (settler.size > 2 * (concurrency + ahead)) return 0; // the store cannot keep up
-    // What is here fills the slots and half of the look-ahead: too few to ask for. Between two jobs
-    // slots are free for a moment; asking for those ten alone made every second claim a small one.
-    const fillsSlots = this.#ahead.size >= concurrency - this.#running.size;
-    if (fillsSlots && this.#ahead.size * 2 > ahead) return 0;
-    return Math.max(0, concurrency + ahead - this.#running.size - this.#ahead.size);
+    const free = concurrency - this.#running.size;
+    // Between two jobs slots are free for a moment: a claim for those alone would be a small one.
+    if (this.#ahead.size >= free && this.#ahead.size * 2 > ahead) return 0;
+    return Math.max(0, free + ahead - this.#ahead.size);
   }
 
   /** Starts what is ahead, as far as there are slots. */
