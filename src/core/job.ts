@@ -96,6 +96,41 @@ export interface JobRecord extends Omit<NewJob, "delayMs" | "runAt"> {
   readonly heartbeatAt: EpochMs | null;
 }
 
+const NO_TAGS: readonly string[] = Object.freeze([]);
+const NO_SCOPE: Scope = Object.freeze({});
+
+/** The record of a job that is added at a moment. It shares nothing with what was given. */
+export function newRecord(job: NewJob, now: EpochMs): JobRecord {
+  const { appId, orgId } = job.scope;
+  return {
+    id: job.id,
+    name: job.name,
+    queue: job.queue,
+    priority: job.priority,
+    payload: job.payload,
+    maxRetries: job.maxRetries,
+    timeoutMs: job.timeoutMs,
+    uniqueKey: job.uniqueKey,
+    tags: job.tags.length === 0 ? NO_TAGS : Object.freeze([...job.tags]),
+    scope: appId === undefined && orgId === undefined ? NO_SCOPE : Object.freeze({ ...job.scope }),
+    state: "pending",
+    runAt: job.runAt ?? now + job.delayMs,
+    attempt: 0,
+    retryCount: 0,
+    crashes: 0,
+    failure: null,
+    result: null,
+    progress: null,
+    cancelRequested: false,
+    workerId: null,
+    createdAt: now,
+    updatedAt: now,
+    startedAt: null,
+    completedAt: null,
+    heartbeatAt: null,
+  };
+}
+
 /** A job as users see it: a plain snapshot, changed by nobody. */
 export interface Job<Payload = Json> {
   /** `job_…`, sortable by time of creation. */

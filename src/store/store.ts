@@ -133,8 +133,8 @@ export interface JobStore {
   /**
    * Adds jobs. Where an unfinished job of the same name holds the same unique key, nothing is
    * added and that job is returned in its place: its id then differs from the one asked for. Nor is
-   * a job added whose id is there already: a write that is tried again, because nobody knows whether
-   * it happened, adds nothing twice.
+   * a job added whose id an unfinished one has: a write that is tried again at once, because nobody
+   * knows whether it happened, adds nothing twice.
    */
   enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]>;
   /**

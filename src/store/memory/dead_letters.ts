@@ -1,8 +1,8 @@
 import type { DeadLetterRecord } from "../../core/dead_letter.ts";
 import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
-import type { JobRecord } from "../../core/job.ts";
+import { type JobRecord, newRecord } from "../../core/job.ts";
 import type { DeadLetterQuery, DeadLetterSelector, DeadLetterStore, Page } from "../store.ts";
-import { copyJob, newRecord } from "./record.ts";
+import { copyJob } from "./entry.ts";
 import type { LetterEntry, MemoryState } from "./state.ts";
 
 /** The dead letters of a memory store. */

@@ -54,3 +54,8 @@ export function isWaiting(state: JobState): boolean {
 export function isFinished(state: JobState): boolean {
   return state === "completed" || state === "failed" || state === "cancelled";
 }
+
+/** A copy of the record for the outside; what it refers to (tags, scope, failure) is frozen. */
+export function copyJob({ job }: Entry): JobRecord {
+  return { ...job };
+}

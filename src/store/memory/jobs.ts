@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../core/clock.ts";
 import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
-import type { JobCounts, JobRecord, NewJob } from "../../core/job.ts";
+import { type JobCounts, type JobRecord, type NewJob, newRecord } from "../../core/job.ts";
 import type { ClaimedJob, LeaseStatus } from "../../core/lease.ts";
 import type {
   ClaimRequest,
@@ -12,10 +12,9 @@ import type {
   Settlement,
   SettleStatus,
 } from "../store.ts";
-import { type Entry, isFinished, isWaiting, type QueueEntry } from "./entry.ts";
+import { copyJob, type Entry, isFinished, isWaiting, type QueueEntry } from "./entry.ts";
 import { withPrefix } from "../../core/id.ts";
 import type { ReadyQueue } from "./ready_queue.ts";
-import { copyJob, newRecord } from "./record.ts";
 import { rescueEntry, settleEntry } from "./settle.ts";
 import type { MemoryState } from "./state.ts";
 

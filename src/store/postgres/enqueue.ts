@@ -1,4 +1,4 @@
-import type { JobRecord, NewJob } from "../../core/job.ts";
+import { type JobRecord, type NewJob, newRecord } from "../../core/job.ts";
 import type { SqlExecutor, SqlParam } from "../../sql/driver.ts";
 import { SqlError } from "../../sql/sql_error.ts";
 import { arrayOf, textArray } from "./array.ts";
@@ -25,14 +25,14 @@ export async function enqueue(
   }
   const [text, params] = jobs.length === 1
     ? [sql.enqueueOne, [now, ...fields(jobs[0])]]
-    : [sql.enqueue, parameters(now, jobs)];
+    : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
   try {
-    const [added] = await executor.query<{ t: number; known: number }>(text, params);
-    if (added?.known === 0) return jobs.map((job) => newRecord(job, added.t));
+    const [{ t }] = await executor.query<{ t: number }>(text, params);
+    return jobs.map((job) => newRecord(job, t));
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
+    return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
   }
-  return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
 }
 
 /**
@@ -122,32 +122,9 @@ function nullable<Value>(values: Value[]): Value[] {
   return values.every((value) => value === null) ? [] : values;
 }
 
-function newRecord(job: NewJob, now: number): JobRecord {
-  return {
-    id: job.id,
-    name: job.name,
-    queue: job.queue,
-    priority: job.priority,
-    payload: job.payload,
-    maxRetries: job.maxRetries,
-    timeoutMs: job.timeoutMs,
-    uniqueKey: job.uniqueKey,
-    tags: [...job.tags],
-    scope: { ...job.scope },
-    state: "pending",
-    runAt: job.runAt ?? now + job.delayMs,
-    attempt: 0,
-    retryCount: 0,
-    crashes: 0,
-    failure: null,
-    result: null,
-    progress: null,
-    cancelRequested: false,
-    workerId: null,
-    createdAt: now,
-    updatedAt: now,
-    startedAt: null,
-    completedAt: null,
-    heartbeatAt: null,
-  };
+/** The distinct queues, and how many jobs go to each. */
+function counted(queues: readonly string[]): [string, string] {
+  const counts = new Map<string, number>();
+  for (const queue of queues) counts.set(queue, (counts.get(queue) ?? 0) + 1);
+  return [textArray([...counts.keys()]), arrayOf([...counts.values()])];
 }

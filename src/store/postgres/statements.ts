@@ -2,9 +2,6 @@
 export function statements(s: string) {
   const columns = `(id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
     state, queue, name, payload, unique_key, labels)`;
-  // Added, worked off and asked for again, because the first answer was lost: it is not added twice.
-  // By a subquery and not by a join, so that the plan reads no history, however old it is.
-  const known = (id: string) => `(select true from ${s}.finished f where f.id = ${id} limit 1)`;
   const now = "coalesce($1::text::int8, (extract(epoch from clock_timestamp()) * 1000)::int8)";
   // A column that is the same for all jobs is sent once: unnest fills up with nulls.
   const enqueue = (rest: string, then: string) => `
@@ -17,7 +14,7 @@ with first as materialized (
     coalesce(i.name, f.name) as name, coalesce(i.queue, f.queue) as queue,
     coalesce(i.priority, f.priority) as priority, i.unique_key, i.labels,
     coalesce(i.max_retries, f.max_retries) as max_retries,
-    coalesce(i.timeout_ms, f.timeout_ms) as timeout_ms, ${known("i.id")} as known
+    coalesce(i.timeout_ms, f.timeout_ms) as timeout_ms
   from first f, unnest($2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::int4[],
     $6::text::text[], $7::text::int4[], $8::text::int8[], $9::text::int8[], $10::text::int8[],
     $11::text::text[], $12::text::text[])
@@ -26,7 +23,7 @@ with first as materialized (
   insert into ${s}.jobs ${columns}
   select id, run_at, timeout_ms, t, t, priority, max_retries,
     case when run_at <= t then 'w' else 'f' end, queue, name, payload, unique_key, labels
-  from jobs where known is null
+  from jobs
   ${rest}
 ), told as (
   insert into ${s}.tallies (queue, state, n) ${then}`;
@@ -38,15 +35,15 @@ with added as (
   select $2::text::uuid, coalesce($10::text::int8, t + $9::text::int8), $8::text::int8, t, t, $5::int4,
     $7::int4, case when coalesce($10::text::int8, t + $9::text::int8) <= t then 'w' else 'f' end,
     $4::text, $3::text, $6::text, $11::text, $12::text
-  from (select ${now} as t) moment where ${known("$2::text::uuid")} is null
+  from (select ${now} as t) moment
   returning created_at
 ), told as (
-  insert into ${s}.tallies (queue, state, n) select $4::text, 'p', 1 from added
-) select created_at as t, 0 as known from added`,
+  insert into ${s}.tallies (queue, state, n) values ($4::text, 'p', 1)
+) select created_at as t from added`,
     enqueue: enqueue(
       "",
-      `select queue, 'p', count(*) from jobs where known is null group by queue
-) select t, (select count(*)::int4 from jobs where known) as known from first`,
+      `select q, 'p', n from unnest($13::text::text[], $14::text::int8[]) c (q, n)
+) select t from first`,
     ),
     enqueueUnique: enqueue(
       "on conflict do nothing returning id, queue",
