@@ -5,6 +5,7 @@
  */
 
 import { DispatchError } from "../../core/errors.ts";
+import { VERSION } from "../../core/version.ts";
 import type { SqlDriver, SqlExecutor } from "../../sql/driver.ts";
 import { migration001 } from "./migrations/001.ts";
 
@@ -147,7 +148,15 @@ export async function requireCurrent(executor: SqlExecutor, schema: string): Pro
   throw new DispatchError(
     "schema_outdated",
     `Cannot use the schema ${schema}: it has version ${current}, this code needs ${latest}`,
+    { hint: howToMigrate(schema) },
   );
+}
+
+/** With the version of this code: a later one may know migrations that are too new for it. */
+function howToMigrate(schema: string): string {
+  const options = `--url postgres://…${schema === "dispatch" ? "" : ` --schema ${schema}`}`;
+  return `Run \`deno run -A jsr:@dispatch/dispatch@${VERSION}/migrate ${options}\` (in a clone of ` +
+    `Dispatch \`deno task migrate ${options}\`), or leave disableMigrate off.`;
 }
 
 /** Of the script with the same name of schema everywhere: what is checked is the code. */
