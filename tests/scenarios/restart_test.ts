@@ -34,14 +34,6 @@ describe("a restart of PostgreSQL under load", () => {
       const attempts = proxy.attempts - before.attempts;
       assert(attempts <= 11 + 20, `${attempts} connections were attempted`);
       const lines = load.log.lines.slice(before.lines);
-      if (Deno.env.get("SHOW")) {
-        console.log(
-          attempts,
-          lines.map((l) => l.message),
-          load.acknowledged,
-          load.errors.length,
-        );
-      }
       assert(lines.length <= 20, lines.map(({ message }) => message).join("\n"));
       assertEquals(load.log.count("database connection lost"), 1);
     });
