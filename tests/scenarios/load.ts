@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Job } from "../../src/core/job.ts";
 import { defineJob } from "../../src/engine/definition.ts";
-import { type Extension, type ExtensionOptions } from "../../src/extension/extension.ts";
+import type { Extension, ExtensionOptions } from "../../src/extension/extension.ts";
 import { createRegistry } from "../../src/extension/registry.ts";
 import { SqlError } from "../../src/sql/sql_error.ts";
 import { make } from "../extension/harness.ts";
@@ -129,11 +129,12 @@ export class Load implements AsyncDisposable {
     const counts = await engine.jobs.counts();
     assertEquals([counts.failed, counts.cancelled], [0, 0]);
     const jobs: Job[] = [];
-    for (let cursor: string | undefined | null; cursor !== null;) {
-      const page = await engine.jobs.list({ limit: 1000, ...(cursor && { cursor }) });
+    let cursor: string | null | undefined;
+    do {
+      const page = await engine.jobs.list({ limit: 1000, cursor: cursor ?? undefined });
       jobs.push(...page);
       cursor = page.nextCursor;
-    }
+    } while (cursor !== null);
     assertEquals(jobs.length, counts.completed);
     const kept = new Set(jobs.map((job) => job.payload as number));
     assertEquals(kept.size, jobs.length, "a job is there twice");
