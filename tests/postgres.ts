@@ -68,12 +68,7 @@ export async function startOwnServer(flags: readonly string[] = []): Promise<Own
   const control = async (...verb: string[]) => {
     const { code, stderr } = await new Deno.Command(`${bin}/pg_ctl`, {
       args: ["-D", `${root}/data`, "-w", ...verb],
-      ...serverUser(),
-      cwd: root,
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-      env: { LC_ALL: "C" },
+      ...inServersPlace(root),
     }).output();
     if (code !== 0) throw new Error(`Cannot ${verb.at(-1)}: ${new TextDecoder().decode(stderr)}`);
   };
@@ -133,12 +128,7 @@ async function launch(root: string, flags: readonly string[]): Promise<Launched>
   ];
   const { code, stderr } = await new Deno.Command("sh", {
     args: ["-c", LAUNCH, "sh", bin, root, String(Deno.pid), ...args],
-    ...owner,
-    cwd: root,
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    env: { LC_ALL: "C" },
+    ...inServersPlace(root),
   }).output();
   if (code !== 0) throw new Error(`Cannot start PostgreSQL: ${new TextDecoder().decode(stderr)}`);
   return { ...await waitForServer(root), bin, args };
@@ -174,6 +164,12 @@ alive() {
 /** PostgreSQL refuses to run as root; "nobody" is there everywhere. */
 function serverUser(): { uid: number; gid: number } | null {
   return Deno.uid() === 0 ? { uid: 65534, gid: 65534 } : null;
+}
+
+/** How programs of the server are run: as its user, and only errors are of interest. */
+function inServersPlace(root: string): Deno.CommandOptions {
+  const piped = { stdin: "null", stdout: "null", stderr: "piped" } as const;
+  return { ...serverUser(), ...piped, cwd: root, env: { LC_ALL: "C" } };
 }
 
 /** The folder with the programs, copied where the server's user may not enter their place. */

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import postgres from "postgres";
+import type { SqlDriver } from "../../src/sql/driver.ts";
 import { openPostgres } from "../../src/sql/open.ts";
 import { apply, type Migration, MIGRATIONS, status } from "../../src/store/postgres/migrations.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
@@ -24,6 +25,16 @@ const harmless = later((s) => `
   alter table ${s}.jobs add column note text;
   create index jobs_note on ${s}.jobs (note) where note is not null;
   create table ${s}.notes (id int4);`);
+
+/** Waits until some process is in the middle of a migration that sleeps, or until none is any more. */
+async function asleep(driver: SqlDriver, sleepers: 0 | 1): Promise<void> {
+  await until(`${sleepers} migrations are under way`, async () => {
+    const [{ n }] = await driver.query<{ n: number }>(`select count(*)::int4 as n
+      from pg_stat_activity where datname = current_database() and state <> 'idle'
+        and query like '%pg_sleep%' and pid <> pg_backend_pid()`);
+    return n === sleepers;
+  });
+}
 
 describe("a migration", () => {
   it("is made once by ten processes that start at once on an empty database", async () => {
@@ -87,14 +98,10 @@ describe("a migration", () => {
       stdout: "null",
       stderr: "inherit",
     }).spawn();
-    const asleep = `select count(*)::int4 as n from pg_stat_activity
-      where datname = current_database() and query like '%pg_sleep%' and pid <> pg_backend_pid()
-        and state <> 'idle'`;
-    const sleepers = async () => (await driver.query<{ n: number }>(asleep))[0].n;
-    await until("it is in the middle", async () => await sleepers() === 1);
+    await asleep(driver, 1);
     child.kill("SIGKILL");
     await child.status;
-    await until("the server has noticed", async () => await sleepers() === 0);
+    await asleep(driver, 0); // the server has noticed
     const [{ there }] = await driver.query<{ there: boolean }>(
       "select to_regclass('dispatch.half') is not null as there",
     );
@@ -107,13 +114,14 @@ describe("a migration", () => {
   it("leaves nothing behind when its connection is killed in the middle", async () => {
     await using database = await createDatabase();
     const driver = await openPostgres(database.url);
+    const watcher = await openPostgres(database.url, { maxConnections: 1 });
     const slow = later((s) => `create table ${s}.half (id int4); select pg_sleep(20);`);
     const failed = apply(driver, "dispatch", NEXT, slow).then(() => null, (error) => error);
-    await pause(500);
+    await asleep(watcher, 1);
     await kill(database.url);
     assertEquals((await failed)?.code, "store_unreachable");
     await until("it is back", async () => (await status(driver, "dispatch")).current === 0);
     assertEquals((await apply(driver, "dispatch")).length, MIGRATIONS.length);
-    await driver.close();
+    await Promise.all([driver.close(), watcher.close()]);
   });
 });
