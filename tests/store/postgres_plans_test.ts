@@ -13,22 +13,25 @@ import type { ClaimRequest, Store } from "../../src/store/store.ts";
 import { DONE, newJob, OUTCOMES, range } from "../../src/testing/suite/context.ts";
 import { createDatabase, type TestDatabase } from "../postgres.ts";
 
+/** Of the shape and in the order that new jobs have, each `part` behind the one before. */
+const id = (part: number) => `('0190000${part}-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid`;
+
 const SEED = `
 insert into dispatch.jobs (id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
   state, queue, name, payload)
-  select uuidv7(), 1000 + i, 0, 0, 0, i % 3, 3, 'w', 'default', 'unknown-' || i % 3, '{}'
+  select ${id(1)}, 1000 + i, 0, 0, 0, i % 3, 3, 'w', 'default', 'unknown-' || i % 3, '{}'
   from generate_series(1, 298000) i
   union all
-  select uuidv7(), 1000 + i, 0, 0, 0, i % 2, 3, 'w', 'default', 'mail', '{}'
+  select ${id(2)}, 1000 + i, 0, 0, 0, i % 2, 3, 'w', 'default', 'mail', '{}'
   from generate_series(1, 1000) i
   union all
-  select uuidv7(), 1000 + i, 0, 0, 0, i % 2, 3, 'w', 'q' || i % 10, 'sms', '{}'
+  select ${id(3)}, 1000 + i, 0, 0, 0, i % 2, 3, 'w', 'q' || i % 10, 'sms', '{}'
   from generate_series(1, 1000) i
   union all
-  select uuidv7(), 4e12::int8 + i, 0, 0, 0, 100, 3, 'f', 'default', 'mail', '{}'
+  select ${id(4)}, 4e12::int8 + i, 0, 0, 0, 100, 3, 'f', 'default', 'mail', '{}'
   from generate_series(1, 1000000) i;
 insert into dispatch.finished
-  select uuidv7(), 1, 0, 0, 0, 0, 0, i, 0, 1, 0, 3, 0, 'c', 'default', 'mail', '{}', 'w',
+  select ${id(5)}, 1, 0, 0, 0, 0, 0, i, 0, 1, 0, 3, 0, 'c', 'default', 'mail', '{}', 'w',
     null, null, null, null, 'null'
   from generate_series(1, 1000000) i;
 insert into dispatch.tallies (queue, state, n) values ('default', 'p', 1300000), ('default', 'c', 1000000);
