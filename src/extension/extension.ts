@@ -16,11 +16,12 @@ import {
   type Openers,
   storeWarning,
 } from "./choose_store.ts";
+import type { Environment } from "./database_url.ts";
 import { type AnyHono, provideEngine } from "./engine_from.ts";
 import { noStore, pingStore } from "./health.ts";
 import { type ExtensionOptions, type ExtensionSettings, readExtensionOptions } from "./options.ts";
 import { placeInConfig } from "./place.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../core/version.ts";
 
 export type { ExtensionOptions } from "./options.ts";
 
@@ -99,6 +100,8 @@ export interface Surroundings {
   directory?: string;
   /** What makes stores of what is registered. */
   openers?: Openers;
+  /** Where variables are read. Default: the process. */
+  environment?: Environment;
 }
 
 /** What {@link createExtension} makes. */
@@ -109,7 +112,7 @@ export class DispatchExtension implements Extension {
   readonly app: Hono;
   readonly basePath: string;
   readonly #settings: ExtensionSettings;
-  readonly #openers: Openers;
+  readonly #surroundings: { openers: Openers; environment?: Environment };
   readonly #hosts = new WeakSet<AnyHono>();
   #opened: OpenedStore | null = null;
   #starting: Promise<void> | null = null;
@@ -117,12 +120,12 @@ export class DispatchExtension implements Extension {
 
   constructor(
     options: ExtensionOptions,
-    { directory = "", openers = OPENERS }: Surroundings = {},
+    { directory = "", openers = OPENERS, environment }: Surroundings = {},
   ) {
     const settings = readExtensionOptions(options, directory);
     const { basePath, logger, auth } = settings;
     this.#settings = settings;
-    this.#openers = openers;
+    this.#surroundings = { openers, environment };
     this.basePath = basePath;
     this.engine = makeEngine(settings);
     this.engine.register(...settings.jobs);
@@ -168,7 +171,7 @@ export class DispatchExtension implements Extension {
 
   async #start(): Promise<void> {
     const { disableMigrate, logger } = this.#settings;
-    const opened = await chooseStore(this.#settings, this.#openers);
+    const opened = await chooseStore(this.#settings, this.#surroundings);
     try {
       if (disableMigrate) await opened.store.checkSchema?.();
       else await opened.store.migrate();
