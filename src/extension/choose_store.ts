@@ -1,13 +1,12 @@
 /** Which store an extension works on. */
 
 import type { Clock } from "../core/clock.ts";
-import { DispatchError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { memoryStore } from "../store/memory/store.ts";
 import type { Store } from "../store/store.ts";
 import { openDatabase } from "./open_database.ts";
+import { openKvStore } from "./open_kv.ts";
 import type { Handle, Registry } from "./registry.ts";
-import { VERSION } from "./version.ts";
 
 /** A store that was made for an extension, and how to let go of all that was opened for it. */
 export interface OpenedStore {
@@ -35,10 +34,10 @@ export interface Openers {
   readonly kv: OpenStore;
 }
 
-/** The openers of this version. */
+/** The openers of the stores that there are. */
 export const OPENERS: Openers = {
   database: openDatabase,
-  kv: (_handle, name) => Promise.reject(notAvailable("KV", "Deno KV", name)),
+  kv: openKvStore,
 };
 
 /** What a store is chosen by. */
@@ -89,17 +88,4 @@ export function storeWarning(choice: StoreChoice): string | null {
     ? `to use the registered KV, set groveKv: ${JSON.stringify(kv)}`
     : "for one that does, pass `store`";
   return `jobs are kept in memory: nothing survives a restart; ${remedy}`;
-}
-
-function notAvailable(kind: string, what: string, name: string): DispatchError {
-  return new DispatchError(
-    "store_not_available",
-    `Cannot use ${kind} ${
-      JSON.stringify(name)
-    }: ${what} stores are not available in this version ` +
-      `(${VERSION})`,
-    {
-      hint: "Leave groveDatabase and groveKv unset to use the in-memory store, or pass `store`.",
-    },
-  );
 }

@@ -25,7 +25,10 @@ export function failureOf(error: unknown): unknown {
     return new DispatchError(
       "store_unreachable",
       "Cannot write to the KV: other processes have kept it locked for too long",
-      { hint: "Fewer processes, or larger batches; see the README on several processes.", cause: error },
+      {
+        hint: "Fewer processes, or larger batches; see the README on several processes.",
+        cause: error,
+      },
     );
   }
   if (is(/readonly database|read-only/i)) {

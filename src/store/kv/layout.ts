@@ -34,9 +34,10 @@ export async function checkLayout(database: Database): Promise<KvEntry> {
     throw new DispatchError(
       "invalid_option",
       `Cannot keep jobs under the prefix "${keys.prefix}": this KV has keys of another application ` +
-        `there, such as ${JSON.stringify(other.key, (_, part) =>
-          typeof part === "bigint" ? String(part) : part)}`,
-      { hint: "Pass another prefix, such as kvStore(path, { prefix: \"jobs\" }), or another KV." },
+        `there, such as ${
+          JSON.stringify(other.key, (_, part) => typeof part === "bigint" ? String(part) : part)
+        }`,
+      { hint: 'Pass another prefix, such as kvStore(path, { prefix: "jobs" }), or another KV.' },
     );
   }
   const layout = mark.value === null ? LAYOUT.layout : readMark(mark.value).layout as number;

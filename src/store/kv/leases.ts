@@ -79,9 +79,7 @@ export class Leases {
       const portion = await this.#database.maxChecks();
       for (let at = 0; at < open.length; at += portion) {
         const some = open.slice(at, at + portion);
-        await this.#database.insist(() =>
-          this.#changeForeign(leases, some, build, statuses)
-        );
+        await this.#database.insist(() => this.#changeForeign(leases, some, build, statuses));
       }
     });
   }
@@ -200,9 +198,7 @@ export class Leases {
     if (await this.#database.commit(draft, now) === null) return null;
     this.doubt();
     for (const [i, status] of changes) statuses[i] = status;
-    return rest.length === 0
-      ? true
-      : await this.#changeForeign(leases, rest, build, statuses);
+    return rest.length === 0 ? true : await this.#changeForeign(leases, rest, build, statuses);
   }
 
   async #reread(): Promise<void> {

@@ -15,4 +15,4 @@
  */
 
 export { kvStore, type KvStoreOptions } from "./store.ts";
-export type * from "./client.ts";
+export type { KvAtomic, KvClient, KvEntry, KvKey, KvListOptions, KvSelector } from "./client.ts";

@@ -9,7 +9,7 @@ import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
 import { withPrefix } from "../../core/id.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Failure } from "../../core/outcome.ts";
-import { Draft } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import { deletePieces, type Stored } from "./format.ts";
 import { type Keys, shortened } from "./keys.ts";
 import { jobs, letters, type StoredJob } from "./record.ts";

@@ -10,7 +10,7 @@ import { Reader } from "./reader.ts";
 import { Settle } from "./settle.ts";
 import { Sweep } from "./sweep.ts";
 import { Verbs } from "./verbs.ts";
-import { Wake } from "./wake.ts";
+import type { Wake } from "./wake.ts";
 
 /** What a KV store is made of. */
 export interface KvParts {

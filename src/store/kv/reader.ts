@@ -42,7 +42,9 @@ export class Reader {
 
   async get(ids: readonly string[]): Promise<(JobRecord | null)[]> {
     const found = await this.find([...new Set(ids)]);
-    const records = new Map(found.flatMap((job) => job === null ? [] : [[job.stored.record.id, job]]));
+    const records = new Map(
+      found.flatMap((job) => job === null ? [] : [[job.stored.record.id, job]]),
+    );
     return ids.map((id) => {
       const job = records.get(id);
       return job === undefined ? null : { ...job.stored.record };

@@ -51,9 +51,11 @@ export async function isReady(
   lane: number,
   names: readonly string[],
 ): Promise<boolean> {
-  const pages = await Promise.all(names.map((name) =>
-    database.page({ prefix: database.keys.section("r", queue, lane, name) }, 1)
-  ));
+  const pages = await Promise.all(
+    names.map((name) =>
+      database.page({ prefix: database.keys.section("r", queue, lane, name) }, 1)
+    ),
+  );
   return pages.some((page) => page.length > 0);
 }
 
@@ -75,7 +77,9 @@ async function read(database: Database, copies: readonly KvEntry[]): Promise<Sto
   const large = copies.filter(({ value }) => (value as Uint8Array).length === 0);
   const keys = large.map(({ key }) => database.keys.unfinished(key[7] as string));
   const values = new Map(
-    (large.length === 0 ? [] : await database.getMany(keys)).map(({ key, value }) => [key[2], value]),
+    (large.length === 0 ? [] : await database.getMany(keys)).map((
+      { key, value },
+    ) => [key[2], value]),
   );
   const found: StoredJob[] = [];
   for (const { key, value } of copies) {

@@ -156,7 +156,11 @@ export class Settle {
     const before = { ...running.claim, pieces: runningJob(running).pieces };
     const { value, stored: claim } = claims.pack(draft, keys, id, record, before);
     draft.set(keys.claim(id), value);
-    return Promise.resolve({ draft, status: record.cancelRequested ? "cancelling" : "held", claim });
+    return Promise.resolve({
+      draft,
+      status: record.cancelRequested ? "cancelling" : "held",
+      claim,
+    });
   }
 
   /** The job is taken from its worker, and a place in its queue may be free. */

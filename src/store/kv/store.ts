@@ -79,6 +79,7 @@ function unsupported(kv: unknown): DispatchError {
     ? `a ${kv.constructor?.name ?? "object"}`
     : show(kv);
   return new DispatchError("unsupported_client", `Cannot use ${found} as a KV`, {
-    hint: "Supported are a path, an http(s):// URL, a Deno.Kv, and a Kv of the npm package @deno/kv.",
+    hint:
+      "Supported are a path, an http(s):// URL, and an open KV, of the runtime or of npm's @deno/kv.",
   });
 }

@@ -3,7 +3,7 @@ import type { JobRecord, NewJob } from "../../core/job.ts";
 import type { JsonText } from "../../core/json.ts";
 import type { Lease } from "../../core/lease.ts";
 import type { StoreTransactions } from "../store.ts";
-import { isKvAtomic, type KvAtomic } from "./client.ts";
+import { isKvAtomic } from "./client.ts";
 import type { KvParts } from "./parts.ts";
 
 /** What a KV store does in atomic operations that hold writes of its user's as well. */
