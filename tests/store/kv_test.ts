@@ -13,7 +13,7 @@ describe("kvStore()", () => {
       return {
         store: kvStore(path, { clock }),
         peer: () => Promise.resolve(kvStore(path, { clock })),
-        dispose: () => folder[Symbol.asyncDispose](),
+        dispose: async () => await folder[Symbol.asyncDispose](),
       };
     },
   });
