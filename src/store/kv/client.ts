@@ -4,7 +4,7 @@
  */
 
 /** A key: parts from the general to the special. */
-export type KvKey = readonly (Uint8Array | string | number | bigint | boolean)[];
+export type KvKey = readonly (Uint8Array | string | number | bigint | boolean | symbol)[];
 
 /** What is found under a key; both `value` and `versionstamp` are null where nothing is. */
 export interface KvEntry {

@@ -67,7 +67,8 @@ async function next(entries: AsyncIterator<KvEntry>): Promise<KvEntry | null> {
 /** Keys are `prefix r queue lane name -priority runAt id`. */
 function before(a: KvEntry, b: KvEntry): boolean {
   for (const at of [5, 6, 7]) {
-    if (a.key[at] !== b.key[at]) return a.key[at] < b.key[at];
+    const [x, y] = [a.key[at] as number | string, b.key[at] as number | string];
+    if (x !== y) return x < y;
   }
   return false;
 }
