@@ -4,6 +4,7 @@ import type { EpochMs } from "../../core/clock.ts";
 import type { ClaimedJob } from "../../core/lease.ts";
 import { createMutex, type Mutex } from "../../sql/mutex.ts";
 import type { ClaimRequest } from "../store.ts";
+import type { KvEntry } from "./client.ts";
 import type { Database } from "./database.ts";
 import { Draft } from "./draft.ts";
 import type { Stored } from "./format.ts";
@@ -73,10 +74,14 @@ export class Claims {
       return now.versionstamp === head.versionstamp ? [] : null;
     }
     const now = this.#database.now();
-    head = await this.#promote(head, now);
-    if (head === null) return null;
     const lane = request.suspects ? LANES.suspects : LANES.others;
-    const ready = await firstReady(this.#database, queue, lane, request.names, limit);
+    const look = () => firstReady(this.#database, queue, lane, request.names, limit);
+    let [due, ready] = await Promise.all([this.#due(queue, now), look()]);
+    if (due.length > 0) {
+      head = await this.#promote(head, due, now);
+      if (head === null) return null;
+      ready = await look();
+    }
     if (ready.length === 0) return [];
     const { draft, taken } = this.#draft(head, ready, request, now);
     const token = await this.#commit(draft, head, now);
@@ -121,17 +126,18 @@ export class Claims {
     return { draft, taken };
   }
 
-  /** Makes ready what has become due, the earliest first; not all of a million in one claim. */
-  async #promote(head: Head, now: EpochMs): Promise<Head | null> {
+  /** The first jobs that have become due. */
+  async #due(queue: string, now: EpochMs): Promise<KvEntry[]> {
+    const prefix = this.#database.keys.section("d", queue);
+    return await this.#database.page({ prefix, end: [...prefix, now + 1] }, PROMOTE_BATCH);
+  }
+
+  /** Makes them ready, and those that follow; not all of a million in one claim. */
+  async #promote(head: Head, due: readonly KvEntry[], now: EpochMs): Promise<Head | null> {
     const { keys } = this.#database;
-    const due = {
-      prefix: keys.section("d", head.queue),
-      end: [...keys.section("d", head.queue), now + 1],
-    };
     let current = head;
-    for (let promoted = 0; promoted < PROMOTE_MAX;) {
-      const entries = await this.#database.page(due, PROMOTE_BATCH);
-      if (entries.length === 0) break;
+    let entries = due;
+    for (let promoted = 0; entries.length > 0 && promoted < PROMOTE_MAX;) {
       const draft = new Draft();
       draft.set(keys.head(head.queue));
       draft.check({ key: keys.head(head.queue), versionstamp: current.versionstamp });
@@ -150,6 +156,7 @@ export class Claims {
       current = { ...current, versionstamp };
       promoted += fitting;
       if (fitting === entries.length && entries.length < PROMOTE_BATCH) break;
+      entries = await this.#due(head.queue, now);
     }
     return current;
   }

@@ -93,9 +93,12 @@ export class KvJobs implements JobStore {
   async #dueIn(queue: string, names: readonly string[]): Promise<number | null> {
     const { database, heads } = this.#parts;
     if (names.length === 0) return null;
-    const head = await heads.read(queue);
+    const [head, ready] = await Promise.all([
+      heads.read(queue),
+      isReady(database, queue, LANES.others, names),
+    ]);
     if (head.settings.paused || await heads.free(head) <= 0) return null;
-    if (await isReady(database, queue, LANES.others, names)) return 0;
+    if (ready) return 0;
     let passed = 0;
     const waiting = { prefix: database.keys.section("d", queue) };
     for await (const { key, value } of database.list(waiting, { batchSize: 20 })) {
