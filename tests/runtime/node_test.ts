@@ -1,0 +1,112 @@
+/**
+ * The npm package as someone uses it in Node: built, installed from its tarball into a project of its
+ * own, and tried with `node:test`. `DISPATCH_TARBALL` names a tarball that was built before, by dnt
+ * for instance; `DISPATCH_NODES=22,24` adds versions of Node, which come from npm.
+ */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { run } from "../../scripts/package/run.ts";
+import { CONFIG, NPM_VERSIONS, ROOT } from "../../scripts/package/stage.ts";
+import { createDatabase, type TestDatabase } from "../postgres.ts";
+
+const withKv = "./kv" in CONFIG.exports;
+const versions = Deno.env.get("DISPATCH_NODES")?.split(",") ?? [];
+const project = await Deno.makeTempDir({ prefix: "dispatch-node-" });
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+  for (const { name } of Deno.readDirSync(`${ROOT}tests/runtime/node`)) {
+    await Deno.copyFile(`${ROOT}tests/runtime/node/${name}`, `${project}/${name}`);
+  }
+  await Deno.writeTextFile(`${project}/every_export.ts`, await everyExport());
+  const packages = [
+    await tarball(),
+    ...withKv ? [`@deno/kv@${NPM_VERSIONS["@deno/kv"]}`] : [],
+    ...versions.map((version) => `node${version}@npm:${nodePackage()}@${version}`),
+  ];
+  await run("npm", ["install", "--no-audit", "--no-fund", "--silent", ...packages], project);
+});
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+  await Deno.remove(project, { recursive: true });
+});
+
+/** The tarball to install: one that is named, or one that is built now. */
+async function tarball(): Promise<string> {
+  const given = Deno.env.get("DISPATCH_TARBALL");
+  if (given !== undefined) return await Deno.realPath(given);
+  const out = `${project}/package`;
+  const script = (...args: string[]) => run(Deno.execPath(), ["run", "-A", ...args], ROOT);
+  assertMatch(
+    await script("--quiet", "scripts/build_npm.ts", "--tool=pack", `--out=${out}`),
+    /built with deno pack/,
+  );
+  await script("--quiet", "scripts/check_npm.ts", `--dir=${out}`);
+  const [name] = [...Deno.readDirSync(out)].map(({ name }) => name).filter((name) =>
+    name.endsWith(".tgz")
+  );
+  return `${out}/${name}`;
+}
+
+/** A program that names every export: all as types, and as values those that are. */
+async function everyExport(): Promise<string> {
+  const program: string[] = [];
+  for (const [entry, path] of Object.entries(CONFIG.exports)) {
+    if (entry === "./migrate") continue; // a command: to import it is to run it
+    const specifier = JSON.stringify(CONFIG.name + entry.slice(1));
+    const doc = JSON.parse(
+      await run(Deno.execPath(), [
+        ...["doc", "--json", "--quiet", "--import-map=scripts/npm_imports.json", path],
+      ], ROOT),
+    );
+    const [{ symbols }] = Object.values<{ symbols: { name: string }[] }>(doc.nodes);
+    const names = symbols.map(({ name }) => name);
+    const values = Object.keys(await import(`file://${ROOT}${path}`));
+    const alias = `values_of_${entry.replaceAll(/\W/g, "")}`;
+    program.push(
+      `export type { ${names.map((name) => `${name} as ${name}_${alias}`)} } from ${specifier};`,
+      `import * as ${alias} from ${specifier};`,
+      `export const all_${alias}: unknown[] = [${values.map((name) => `${alias}.${name}`)}];`,
+    );
+  }
+  return program.join("\n");
+}
+
+/** The package of npm that holds the program `node` for this machine. */
+function nodePackage(): string {
+  return `node-${Deno.build.os}-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
+}
+
+/** Runs the tests of one file in the project. */
+async function nodeTest(node: string, file: string): Promise<void> {
+  const path = node === "node" ? Deno.env.get("PATH")! : `${node}:${Deno.env.get("PATH")}`;
+  const said = await run("node", ["--test", "--test-reporter=tap", file], project, {
+    PATH: path,
+    DATABASE_URL: database.url,
+    ...withKv && { WITH_KV: "1" },
+  });
+  const count = (what: string) => Number(new RegExp(`^# ${what} (\\d+)$`, "m").exec(said)?.[1]);
+  assertEquals([count("fail"), count("pass") > 0], [0, true], said);
+}
+
+describe("the npm package", () => {
+  it("passes tsc --strict in a program that uses every export", async () => {
+    await run("npx", ["--no-install", "tsc", "--project", "tsconfig.json"], project);
+  });
+
+  for (const version of ["", ...versions]) {
+    const node = version === "" ? "node" : `${project}/node_modules/node${version}/bin`;
+    describe(`in ${version === "" ? "the Node of this machine" : `Node ${version}`}`, () => {
+      for (
+        const [file, what] of [
+          ["imports.mjs", "is imported by every entry point"],
+          ["server_checks.mjs", "serves, and stops, under @hono/node-server"],
+          ["migrate.mjs", "migrates from the command line"],
+          ["stores.mjs", `passes the suite of stores${withKv ? "" : " (there is no ./kv yet)"}`],
+        ]
+      ) it(what, () => nodeTest(node, file));
+    });
+  }
+});
