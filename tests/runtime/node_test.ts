@@ -20,6 +20,7 @@ beforeAll(async () => {
   for (const { name } of Deno.readDirSync(`${ROOT}tests/runtime/node`)) {
     await Deno.copyFile(`${ROOT}tests/runtime/node/${name}`, `${project}/${name}`);
   }
+  await Deno.copyFile(`${ROOT}examples/14_node_app.mjs`, `${project}/14_node_app.mjs`);
   await Deno.writeTextFile(`${project}/every_export.ts`, await everyExport());
   const packages = [
     await tarball(),

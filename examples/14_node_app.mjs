@@ -1,6 +1,10 @@
-/** An application as one writes it for Node: Hono's server, Dispatch in it, and an end on SIGTERM. */
-import { createServer } from "node:http";
-import { getRequestListener } from "@hono/node-server";
+/**
+ * An application in Node: Hono's server, Dispatch in it, and an end without loss on SIGTERM.
+ *
+ *     npm install @dispatch/dispatch hono @hono/node-server postgres
+ *     DATABASE_URL=postgres://localhost/app node 14_node_app.mjs
+ */
+import { serve } from "@hono/node-server";
 import { createExtension, createRegistry, defineJob, engineFrom } from "@dispatch/dispatch";
 import { Hono } from "hono";
 
@@ -16,7 +20,7 @@ const Slow = defineJob({
 const dispatch = createExtension({
   registry: createRegistry({ databases: { default: process.env.DATABASE_URL } }),
   groveDatabase: "default",
-  auth: { bearer: "secret" },
+  auth: { bearer: process.env.ADMIN_TOKEN ?? crypto.randomUUID() },
   jobs: [Slow],
   concurrency: 1,
   config: false,
@@ -29,11 +33,11 @@ app.post("/slow/:ms", async (c) => {
 });
 
 await dispatch.start();
-const server = createServer(getRequestListener(app.fetch));
-server.listen(0, "127.0.0.1", () => console.log(`listening on ${server.address().port}`));
+const port = Number(process.env.PORT ?? 8000);
+const server = serve({ fetch: app.fetch, port }, (at) => console.log(`listening on ${at.port}`));
 
 process.once("SIGTERM", async () => {
   server.close();
-  await dispatch.stop();
+  await dispatch.stop(); // running jobs end, the rest stays for others
   console.log("stopped");
 });
