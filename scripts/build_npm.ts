@@ -1,11 +1,12 @@
 /**
- * Builds the npm package: `deno task npm`. It leaves the package in `npm/`, and its tarball beside
- * it. dnt compiles it where JSR can be reached, `deno pack` elsewhere; `--tool=dnt` and
+ * Builds the npm package, and checks it: `deno task npm`. It leaves the package in `npm/`, and its
+ * tarball beside it. dnt compiles it where JSR can be reached, `deno pack` elsewhere; `--tool=dnt` and
  * `--tool=pack` insist on one, `--out=folder` builds in another place.
  */
 
 import { parseArgs } from "node:util";
-import { compileWithDnt, compileWithPack, loadDnt, type Tool } from "./package/compile.ts";
+import { checkPackage } from "./package/check.ts";
+import { compileWithDnt, compileWithPack, loadDnt } from "./package/compile.ts";
 import { manifest, type Target } from "./package/manifest.ts";
 import { runTool } from "./package/run.ts";
 import { rewriteImports, ROOT, stage, type Staged } from "./package/stage.ts";
@@ -28,18 +29,26 @@ await Deno.writeTextFile(
 for (const name of ["README.md", "CHANGELOG.md", "LICENSE"]) {
   await Deno.copyFile(`${ROOT}${name}`, `${out}/${name}`);
 }
-await runTool("npm@11.6.2", ["pack", "--silent"], out);
-console.log(`npm: built with ${used}, in ${out}`);
+await Deno.mkdir(`${out}/src/guides`, { recursive: true }); // where the README links to
+for (const path of staged.files.filter((path) => path.startsWith("src/guides/"))) {
+  await Deno.copyFile(`${staged.dir}/${path}`, `${out}/${path}`);
+}
+const tarball = (await runTool("npm@11.6.2", ["pack", "--silent"], out)).trim();
+console.log(`npm: built with ${used}: ${out}/${tarball}`);
+for (const line of await checkPackage(out, tarball)) console.log(`npm: ${line}`);
 
-async function compile(staged: Staged): Promise<Tool> {
+async function compile(staged: Staged): Promise<string> {
   if (tool !== undefined && tool !== "dnt" && tool !== "pack") {
     throw new Error(`Cannot build with ${tool}: expected dnt or pack`);
   }
   const dnt = tool === "pack" ? null : await loadDnt();
-  if (dnt === null && tool === "dnt") throw new Error("Cannot load dnt: it comes from JSR");
-  if (dnt === null) await compileWithPack(staged, out!);
-  else await compileWithDnt(dnt, staged, out!);
-  return dnt === null ? "deno pack" : "dnt";
+  if (dnt !== null) {
+    await compileWithDnt(dnt, staged, out!);
+    return "dnt";
+  }
+  if (tool === "dnt") throw new Error("Cannot load dnt: it comes from JSR");
+  await compileWithPack(staged, out!);
+  return tool === "pack" ? "deno pack" : "deno pack, since JSR cannot be reached for dnt";
 }
 
 /** Where the compiler has put the entry points: as text, or by condition, nested or not. */

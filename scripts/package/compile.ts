@@ -3,9 +3,6 @@
 import { run } from "./run.ts";
 import type { Staged } from "./stage.ts";
 
-/** What compiles: dnt, or Deno's own `deno pack`. */
-export type Tool = "dnt" | "deno pack";
-
 const DNT = "jsr:@deno/dnt@^0.42.3";
 
 /** The part of dnt that is used. */

@@ -39,12 +39,15 @@ async function tarball(): Promise<string> {
   const given = Deno.env.get("DISPATCH_TARBALL");
   if (given !== undefined) return await Deno.realPath(given);
   const out = `${project}/package`;
-  const script = (...args: string[]) => run(Deno.execPath(), ["run", "-A", ...args], ROOT);
-  assertMatch(
-    await script("--quiet", "scripts/build_npm.ts", "--tool=pack", `--out=${out}`),
-    /built with deno pack/,
+  const said = await run(
+    Deno.execPath(),
+    ["run", "-A", "--quiet", "scripts/build_npm.ts", "--tool=pack", `--out=${out}`],
+    ROOT,
   );
-  await script("--quiet", "scripts/check_npm.ts", `--dir=${out}`);
+  assertMatch(
+    said,
+    /built with deno pack[^]*nothing to say[^]*the engine with its memory store is/,
+  );
   const [name] = [...Deno.readDirSync(out)].map(({ name }) => name).filter((name) =>
     name.endsWith(".tgz")
   );
