@@ -3,20 +3,25 @@
  * another and counts the jobs that it is given.
  * `deno run -A --import-map=scripts/npm_imports.json examples/12_custom_store.ts`
  */
-import { createExtension, defineJob, memoryStore, type Store } from "@dispatch/dispatch";
+import { type JobStore, memoryStore, type Store } from "@dispatch/dispatch";
 import { testStore } from "@dispatch/dispatch/testing";
 
 let enqueued = 0;
 
 function countingStore(inner: Store): Store {
-  const methods = <T extends object>(own: Partial<T>, other: T): T =>
-    new Proxy(other, {
-      get: (target, key) => Reflect.get(own, key) ?? Reflect.get(target, key).bind(target),
-    });
-  const jobs = methods({
-    enqueue: (added) => (enqueued += added.length, inner.jobs.enqueue(added)),
-  }, inner.jobs);
-  return Object.create(inner, { name: { value: "counting" }, jobs: { value: jobs } });
+  const jobs: JobStore = Object.create(bound(inner.jobs));
+  jobs.enqueue = (added) => (enqueued += added.length, inner.jobs.enqueue(added));
+  return { ...bound(inner), name: "counting", jobs };
+}
+
+/** The same object, whose methods need no `this`. */
+function bound<T extends object>(object: T): T {
+  return new Proxy(object, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 const rules = new Map<string, () => Promise<void>>(); // in a test file: test: Deno.test
@@ -27,15 +32,8 @@ testStore({
 });
 for (const run of rules.values()) await run();
 console.log("every rule is kept:", rules.size > 100);
-
-enqueued = 0;
-const Hello = defineJob({ name: "hello", handler: () => "hello" });
-const store = countingStore(memoryStore());
-await using dispatch = createExtension({ store, jobs: [Hello], config: false });
-await dispatch.start();
-const job = await dispatch.engine.enqueue(Hello, null);
-console.log(await dispatch.engine.result(job.id), enqueued);
+console.log("jobs were counted:", enqueued > 0); // now it may be the `store` of an extension
 
 // Prints:
 // every rule is kept: true
-// hello 1
+// jobs were counted: true

@@ -16,7 +16,7 @@ function needsDatabase(name: string): boolean {
 }
 
 describe("examples", () => {
-  // The one for Node (.mjs) is run where Node is: in tests/runtime.
+  // The application for Node is run where Node is: in tests/runtime.
   const names = [...Deno.readDirSync(folder)].map((entry) => entry.name)
     .filter((name) => /^\d\d_\w+\.ts$/.test(name)).sort();
 

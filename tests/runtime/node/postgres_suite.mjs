@@ -8,10 +8,10 @@ export function testPostgres(name, client) {
   testStore({
     name,
     test,
-    open: async ({ clock }) => {
+    open: ({ clock }) => {
       const schema = `case_${process.pid}_${++schemas}`;
       const open = () => postgresStore(client, { clock, schema });
-      return { store: open(), peer: async () => open() };
+      return Promise.resolve({ store: open(), peer: () => Promise.resolve(open()) });
     },
   });
   after(() => client.end());

@@ -1,4 +1,4 @@
-/** The application of examples/14_node_app.mjs: over HTTP, and told to end in the middle of a job. */
+/** The application of examples/14_node_app: over HTTP, and told to end in the middle of a job. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,7 +7,7 @@ import { postgresStore } from "@dispatch/dispatch/postgres";
 
 /** Starts the application, and waits for lines that it prints. */
 async function start() {
-  const child = spawn(process.execPath, ["14_node_app.mjs"], {
+  const child = spawn(process.execPath, ["main.mjs"], {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, ADMIN_TOKEN: "secret", PORT: "0" },
   });

@@ -16,7 +16,7 @@ testStore({
     const open = () => kvStore(kv, { clock });
     return {
       store: open(),
-      peer: async () => open(),
+      peer: () => Promise.resolve(open()),
       async dispose() {
         kv.close();
         await rm(folder, { recursive: true });

@@ -6,5 +6,5 @@ import { testStore } from "@dispatch/dispatch/testing";
 testStore({
   name: "memory",
   test,
-  open: async ({ clock }) => ({ store: memoryStore({ clock }) }),
+  open: ({ clock }) => Promise.resolve({ store: memoryStore({ clock }) }),
 });

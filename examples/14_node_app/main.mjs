@@ -1,8 +1,8 @@
 /**
  * An application in Node: Hono's server, Dispatch in it, and an end without loss on SIGTERM.
  *
- *     npm install @dispatch/dispatch hono @hono/node-server postgres
- *     DATABASE_URL=postgres://localhost/app node 14_node_app.mjs
+ *     npm install
+ *     DATABASE_URL=postgres://localhost/app npm start
  */
 import { serve } from "@hono/node-server";
 import { createExtension, createRegistry, defineJob, engineFrom } from "@dispatch/dispatch";
