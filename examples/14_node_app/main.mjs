@@ -1,5 +1,5 @@
 /**
- * An application in Node: Hono's server, Dispatch in it, and an end without loss on SIGTERM.
+ * An application in Node: Hono's server, Dispatch in it, and an end without loss on SIGTERM or Ctrl-C.
  *
  *     npm install
  *     DATABASE_URL=postgres://localhost/app npm start
@@ -36,8 +36,9 @@ await dispatch.start();
 const port = Number(process.env.PORT ?? 8000);
 const server = serve({ fetch: app.fetch, port }, (at) => console.log(`listening on ${at.port}`));
 
-process.once("SIGTERM", async () => {
+async function stop() {
   server.close();
   await dispatch.stop(); // running jobs end, the rest stays for others
   console.log("stopped");
-});
+}
+process.once("SIGTERM", stop).once("SIGINT", stop);
