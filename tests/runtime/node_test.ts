@@ -85,11 +85,16 @@ function nodePackage(): string {
   return `node-${Deno.build.os}-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
 }
 
-/** Runs files of tests in the project, side by side. */
+/** Runs files of tests in the project, one after the other: some of their cases wait for real time. */
 async function nodeTest(node: string, files: readonly string[]): Promise<void> {
   const path = node === "" ? Deno.env.get("PATH")! : `${node}:${Deno.env.get("PATH")}`;
   const env = { PATH: path, DATABASE_URL: database!.url };
-  const said = await run("node", ["--test", "--test-reporter=tap", ...files], project, env)
+  const said = await run(
+    "node",
+    ["--test", "--test-concurrency=1", "--test-reporter=tap", ...files],
+    project,
+    env,
+  )
     .catch((error) => {
       const failed = error.message.match(/^ *not ok [^]*?^ *\.\.\.$/gm)?.join("\n");
       throw new Error(failed ?? error.message);
