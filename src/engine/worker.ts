@@ -179,22 +179,14 @@ export class Worker {
     }
   }
 
-  /**
-   * How many jobs to claim now: free slots and look-ahead, less what is already here. At most half of
-   * the look-ahead at once, so that the next claim can be under way while that half is run.
-   */
+  /** How many jobs to claim now. */
   #room(): number {
-    const { concurrency, settler } = this.#options;
-    const ahead = this.#lookAhead.size(concurrency);
-    // What is not settled stays within bounds also where the store cannot keep up.
-    const budget = Math.floor(1.5 * ahead) + 2 * concurrency - this.#ahead.size - settler.size;
-    const free = concurrency - this.#running.size;
-    // Between two jobs slots are free for a moment: a claim for those alone would be a small one.
-    if (this.#ahead.size >= free && this.#ahead.size * 2 > ahead) return 0;
-    return Math.max(
-      0,
-      Math.min(budget, free + ahead - this.#ahead.size, Math.max(free, ahead >> 1)),
-    );
+    return this.#lookAhead.room({
+      slots: this.#options.concurrency,
+      running: this.#running.size,
+      ahead: this.#ahead.size,
+      unsettled: this.#options.settler.size,
+    });
   }
 
   /** Starts what is ahead, as far as there are slots. */
