@@ -171,8 +171,7 @@ export class Worker {
       if (claimed.length >= room) this.#mayHaveMore = true;
       for (const job of claimed) this.#ahead.push(job);
       if (this.#stopping) return this.release();
-      // The next claim is on its way before what came is run: the store then works meanwhile. It
-      // takes two turns, since clients of databases send in a turn of their own.
+      // The next claim is on its way before these run. Two turns: clients send in one of their own.
       if (this.#mayHaveMore) void this.#yield(2);
       else this.#fill();
       if (this.#ahead.size > 0) this.#armShed();
