@@ -85,8 +85,8 @@ export function bulk(sql: Sql, n: number): Promise<number> {
 /** Two loops of claim 500 and complete. */
 function drain(
   n: number,
-  claim: () => Promise<readonly { id: string; token?: number }[]>,
-  settle: (rows: readonly { id: string; token?: number }[]) => Promise<unknown>,
+  claim: () => Promise<readonly { id: string; token?: string }[]>,
+  settle: (rows: readonly { id: string; token?: string }[]) => Promise<unknown>,
 ): Promise<number> {
   const loop = async () => {
     for (let rows = await claim(); rows.length > 0; rows = await claim()) await settle(rows);
@@ -115,14 +115,18 @@ export async function minimal(sql: Sql, n: number): Promise<number> {
 /** Jobs of the name `noop` must be there. */
 export function same(sql: Sql, n: number): Promise<number> {
   const query = (text: string, params: (string | null)[]) =>
-    sql.unsafe(text, params, { prepare: true }) as unknown as Promise<{ id: string }[]>;
+    sql.unsafe(text, params, { prepare: true }) as unknown as Promise<
+      { jobs: string; token: string }[]
+    >;
   return drain(
     n,
-    async () =>
-      (await query(
-        `select id, coalesce(token, attempt, 1) as token, payload from dispatch.claim(null, $1, '{default}', '{noop}', 500, 30000, false, 2)`,
+    async () => {
+      const [{ jobs, token }] = await query(
+        "select jobs, token from dispatch.claim(null, $1, '{default}', '{noop}', 500, 30000, false, 2)",
         ["raw"],
-      )).filter(({ id }) => id !== null),
+      );
+      return jobs.split("\x1e").slice(0, -1).map((job) => ({ id: job.slice(0, 36), token }));
+    },
     (rows) =>
       query(
         "select * from dispatch.settle(null, $1::text::uuid[], $2::text::int8[], $3::text::text[], null, null, 2)",
