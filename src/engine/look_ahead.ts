@@ -11,7 +11,7 @@ export interface Held {
   readonly slots: number;
   /** Jobs that do. */
   readonly running: number;
-  /** Claimed, and waiting for a slot. */
+  /** Claimed and waiting for a slot, or about to be. */
   readonly ahead: number;
   /** Ended, and not yet written. */
   readonly unsettled: number;

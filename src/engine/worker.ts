@@ -5,12 +5,12 @@
  *       ▲   (look-ahead)  (slots)    (batches)
  *       └──── woken by a free slot, a hint of the store, or the poll timer
  *
- * Every job between claim and settlement is leased, and the heartbeat extends it. Stopping goes:
- * claims end, what is ahead is released unspent, what is running gets `shutdownTimeout`, then its
- * signal aborts, then its lease is released with the attempt given back.
+ * Every job between claim and settlement is leased; the heartbeat extends it. Stopping goes: claims
+ * end, what is ahead is released unspent, what runs gets `shutdownTimeout`, then its signal aborts,
+ * then its lease is released with the attempt given back.
  */
 
-import { type Clock, endsWithin, yieldToEventLoop } from "../core/clock.ts";
+import { type Clock, endsWithin } from "../core/clock.ts";
 import { Fifo } from "../core/fifo.ts";
 import { type ClaimedJob, isSameLease, type Lease } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
@@ -18,13 +18,12 @@ import type { Outcome } from "../core/outcome.ts";
 import { abortedOutcome, attempt, type AttemptRules } from "./attempt.ts";
 import type { Claimer } from "./claimer.ts";
 import type { AnyJobDefinition } from "./definition.ts";
-import { Execution, type ExecutionHost } from "./execution.ts";
+import { type AbortCode, Execution, type ExecutionHost } from "./execution.ts";
 import { LookAhead } from "./look_ahead.ts";
 import type { Settler } from "./settler.ts";
+import { Turns } from "./turns.ts";
 
-/** After so long in microtasks the event loop gets a turn, whatever is ready. */
-const TURN_MS = 8;
-/** How often jobs that wait ahead are looked after. */
+/** How often jobs that wait ahead are looked after: when they turn out long, a peer may have a slot. */
 const SHED_MS = 100;
 /** What handlers have between the abort of a stop and the release of their leases. */
 const STOP_GRACE_MS = 1000;
@@ -51,6 +50,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #host: ExecutionHost;
   readonly #lookAhead = new LookAhead();
+  readonly #turns = new Turns(() => this.#fill());
   readonly #ahead = new Fifo<ClaimedJob>();
   readonly #running = new Set<Execution>();
   /** From its claim to its end: at most one suspect of a crash loop is here at a time. */
@@ -58,14 +58,17 @@ export class Worker {
   #claimingSuspect: Promise<ClaimedJob[]> | null = null;
   /** There may be more ready jobs than the last claim brought. */
   #mayHaveMore = true;
+  /** The last claim brought all that it asked for. */
+  #flowing = false;
+  /** The claims that are under way, and how many jobs they may bring. */
+  #claims: Promise<void> = Promise.resolve();
+  #asked = 0;
   #idlePolls = 0;
   #stopping = false;
   #loop: Promise<void> = Promise.resolve();
   #wakeLoop: (() => void) | null = null;
   #drained: (() => void) | null = null;
   #cancelShed: (() => void) | null = null;
-  #lastTurn = Date.now();
-  #yielding = false;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -99,11 +102,8 @@ export class Worker {
   /** A lease is gone: its handler is told, and nothing of it is written. */
   lost(lease: Lease): void {
     this.#takeAhead((claim) => isSameLease(claim.lease, lease));
-    for (const execution of this.#running) {
-      if (isSameLease(execution.lease, lease)) {
-        execution.abort("lease_lost", "Another worker owns the job now");
-      }
-    }
+    const reason = "Another worker owns the job now";
+    this.#abort((execution) => isSameLease(execution.lease, lease), "lease_lost", reason);
   }
 
   /** A job is to be cancelled: its handler is told, or is not called at all. */
@@ -112,9 +112,7 @@ export class Worker {
     for (const claim of this.#takeAhead(({ job }) => job.id === jobId)) {
       this.#options.settler.add(claim, { kind: "cancel", reason });
     }
-    for (const execution of this.#running) {
-      if (execution.id === jobId) execution.abort("cancelled", reason);
-    }
+    this.#abort(({ id }) => id === jobId, "cancelled", reason);
   }
 
   /** Gives back what waits ahead, of one queue or of all. */
@@ -139,7 +137,7 @@ export class Worker {
 
   /** Stops, as told at the top of this file; resolves when the last outcome is with the settler. */
   async stop(): Promise<void> {
-    const { clock, shutdownMs } = this.#options;
+    const { clock, logger, shutdownMs } = this.#options;
     this.#stopping = true;
     this.#wakeLoop?.();
     this.#cancelShed?.();
@@ -149,48 +147,56 @@ export class Worker {
       endsWithin(clock, Math.max(STOP_GRACE_MS, shutdownMs), claims),
       this.#drain(shutdownMs),
     ]);
-    if (this.#running.size === 0) return;
-    this.#options.logger.warn("handlers are still running at the end of shutdownTimeout", {
-      jobs: this.#running.size,
-    });
-    for (const execution of this.#running) execution.abort("shutdown", "The worker is stopping");
+    const jobs = this.#running.size;
+    if (jobs === 0) return;
+    logger.warn("handlers are still running at the end of shutdownTimeout", { jobs });
+    this.#abort(() => true, "shutdown", "The worker is stopping");
     await this.#drain(STOP_GRACE_MS);
     for (const execution of [...this.#running]) this.#giveUp(execution);
   }
 
   async #claimLoop(): Promise<void> {
     while (!this.#stopping) {
-      const room = this.#room();
-      if (!this.#mayHaveMore || room === 0) {
+      const room = !this.#mayHaveMore ? 0 : this.#lookAhead.room({
+        slots: this.#options.concurrency,
+        running: this.#running.size,
+        ahead: this.#ahead.size + this.#asked,
+        unsettled: this.#options.settler.size,
+      });
+      if (room === 0) {
         await this.#pause();
         continue;
       }
-      this.#mayHaveMore = false; // a hint that comes during the claim sets it again
-      const claimed = await this.#options.claimer.claim(room, false);
-      if (claimed.length > 0) this.#idlePolls = 0;
-      if (claimed.length >= room) this.#mayHaveMore = true;
-      for (const job of claimed) this.#ahead.push(job);
-      if (this.#stopping) return this.release();
-      // The next claim is on its way before these run. Two turns: clients send in one of their own.
-      if (this.#mayHaveMore) void this.#yield(2);
-      else this.#fill();
-      if (this.#ahead.size > 0) this.#armShed();
+      // A hint that comes during the claim sets it again. While claims come back full, the next is
+      // under way before the jobs of this one run, but for a single slot, which keeps the order.
+      this.#mayHaveMore = this.#flowing && this.#options.concurrency > 1;
+      this.#claims = this.#claim(room, this.#claims);
+      if (!this.#mayHaveMore) await this.#claims;
     }
+    await this.#claims;
   }
 
-  /** How many jobs to claim now. */
-  #room(): number {
-    return this.#lookAhead.room({
-      slots: this.#options.concurrency,
-      running: this.#running.size,
-      ahead: this.#ahead.size,
-      unsettled: this.#options.settler.size,
-    });
+  /** Claims, and starts what came once the claim before has done so. */
+  async #claim(room: number, before: Promise<void>): Promise<void> {
+    this.#asked += room;
+    const claimed = await this.#options.claimer.claim(room, false);
+    await before;
+    this.#asked -= room;
+    this.#flowing = claimed.length >= room;
+    if (this.#flowing) this.#mayHaveMore = true;
+    if (claimed.length > 0) this.#idlePolls = 0;
+    for (const job of claimed) this.#ahead.push(job);
+    if (this.#stopping) return this.release();
+    this.#fill();
+    if (this.#ahead.size > 0) this.#armShed();
+    if (this.#mayHaveMore) this.#wakeLoop?.();
   }
 
   /** Starts what is ahead, as far as there are slots. */
   #fill(): void {
-    while (this.#running.size < this.#options.concurrency && !this.#yielding && !this.#stopping) {
+    while (
+      this.#running.size < this.#options.concurrency && !this.#turns.taken && !this.#stopping
+    ) {
       const claimed = this.#ahead.shift();
       if (claimed === undefined) return;
       void this.#run(claimed);
@@ -207,7 +213,7 @@ export class Worker {
     const now = Date.now();
     this.#lookAhead.note(since, now);
     if (!this.#running.has(execution)) return; // it was given up meanwhile
-    if (Math.abs(now - this.#lastTurn) > TURN_MS) void this.#yield(); // clocks also step back
+    this.#turns.note(now);
     this.#end(execution, outcome);
   }
 
@@ -230,16 +236,6 @@ export class Worker {
     if (this.#mayHaveMore) this.#wakeLoop?.();
   }
 
-  /** Starts nothing until timers and I/O had their turn: heartbeats and the host's requests. */
-  async #yield(turns = 1): Promise<void> {
-    if (this.#yielding) return;
-    this.#yielding = true;
-    for (let turn = 0; turn < turns; turn++) await yieldToEventLoop();
-    this.#yielding = false;
-    this.#lastTurn = Date.now();
-    this.#fill();
-  }
-
   /** Waits for a hint, for room, or for the poll timer. */
   async #pause(): Promise<void> {
     const { claimer, clock } = this.#options;
@@ -255,12 +251,10 @@ export class Worker {
     if (!this.#stopping) await woken;
     this.#wakeLoop = null;
     cancelPoll?.();
-    if (!polled) return;
-    this.#mayHaveMore = true;
-    this.#idlePolls++;
+    if (polled) this.#idlePolls++;
+    this.#mayHaveMore ||= polled;
   }
 
-  /** Looks after what waits ahead: when jobs turn out long, a peer may have a slot for them. */
   #armShed(): void {
     this.#cancelShed ??= this.#options.clock.after(SHED_MS, () => {
       this.#cancelShed = null;
@@ -276,17 +270,22 @@ export class Worker {
     return taken;
   }
 
+  #abort(matches: (execution: Execution) => boolean, code: AbortCode, reason: string): void {
+    for (const execution of this.#running) if (matches(execution)) execution.abort(code, reason);
+  }
+
   /** Stops waiting for a handler that was asked to stop: its lease is settled without it. */
   #giveUp(execution: Execution): void {
     const reason = execution.abortReason;
     if (reason === null || !this.#running.has(execution)) return;
-    this.#options.logger.warn("a handler ignored its signal and was given up", {
-      job: execution.id,
-      name: execution.name,
+    const { definitions, logger, rules } = this.#options;
+    const { id: job, name } = execution;
+    logger.warn("a handler ignored its signal and was given up", {
+      job,
+      name,
       reason: reason.code,
     });
-    const definition = this.#options.definitions.get(execution.name)!;
-    const backoff = definition.backoff ?? this.#options.rules.backoff;
+    const backoff = definitions.get(name)!.backoff ?? rules.backoff;
     this.#end(execution, abortedOutcome(execution, reason, backoff));
   }
 

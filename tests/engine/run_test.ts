@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { constant } from "../../src/core/backoff.ts";
 import { cancel, discard, snooze } from "../../src/core/outcome.ts";
 import { defineJob, type JobContext } from "../../src/engine/definition.ts";
-import { errorOf, Noop, startRig, turns } from "../harness.ts";
+import { errorOf, Noop, startRig, turns, until } from "../harness.ts";
 
 /** A job that does each of these in turn, one an attempt, the last one from then on. */
 function script(name: string, options: object, ...steps: ((job: JobContext) => unknown)[]) {
@@ -190,6 +190,7 @@ describe("a handler's way out", () => {
     }, () => "ok");
     await using rig = await startRig({ jobs: [definition] });
     const { id } = await rig.engine.enqueue(definition, null, { maxRetries: 0 });
+    await until(() => seen.length === 1); // it is pending before as well
     const job = await rig.reaches(id, "pending");
     assertEquals([job.attempt, job.retryCount, job.lastError], [0, 0, null]);
     assertEquals(job.runAt.getTime() - rig.clock.now(), 600_000);
