@@ -39,10 +39,9 @@ const take = (s: string, select: string): string => `
  * Of several names it first reads how many of each are among the first, then locks just those: rows
  * that were locked and not taken would be missing to others.
  *
- * Its commit does not wait for the disk, which was a third of its time. All that a crash of the
- * server can undo is that a job was claimed: it is ready again, as after a lease that ran out. For
- * that the token is the moment of the claim in microseconds, or one more than the last: counted up
- * alone, the next claim would have the token of the lost one, whose worker may still be there.
+ * The token is the moment of the claim in microseconds, or one more than the last. Counted up alone,
+ * a claim that was lost with a server (a standby that lagged took over) and the next one would have
+ * the same, and the worker of either could end the attempt of the other.
  *
  * Claims of queues with a limit go one after another, by the rows of those queues, locked in the
  * order of their names. The count that follows is a statement of its own and so sees what the claim
@@ -65,7 +64,6 @@ declare
   is_paused bool;
   max_running int4;
 begin
-  perform set_config('synchronous_commit', 'off', true);
   now := t;
   token := (extract(epoch from clock_timestamp()) * 1000000)::int8;
   jobs := '';
