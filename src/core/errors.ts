@@ -28,7 +28,8 @@ export const ERROR_HINTS = {
   nested_step: "Call steps from the workflow's handler, one after another or side by side.",
   step_after_end: "Await every step before the handler returns.",
   step_failed: "The step failed for good; see its failure in the run's timeline.",
-  nondeterministic: "Keep the order of steps for runs in flight: make a new version of the workflow.",
+  nondeterministic:
+    "Keep the order of steps for runs in flight: make a new version of the workflow.",
   compensation_failed: "Undo by hand what is listed, or retry the run's job to go on.",
   run_failed: "Look at the run's timeline for the step that failed.",
   workflows_not_supported: "Use a store that keeps workflows, such as memoryStore().",

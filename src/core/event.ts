@@ -62,6 +62,8 @@ export function toEvent(record: EventRecord): Event {
 }
 
 /** What a step that waits for events is given: which of them came, and with what. */
-export function eventResult(event: { readonly name: string; readonly payload: JsonText }): JsonText {
+export function eventResult(
+  event: { readonly name: string; readonly payload: JsonText },
+): JsonText {
   return `{"name":${JSON.stringify(event.name)},"payload":${event.payload}}`;
 }

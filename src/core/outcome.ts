@@ -29,7 +29,10 @@ export interface Failure {
 }
 
 /** The closed set of ways to end an attempt. */
-export type Outcome =
+export type Outcome = JobOutcome | RunOutcome;
+
+/** Those that every job has. */
+export type JobOutcome =
   | { readonly kind: "complete"; readonly result: JsonText }
   | {
     readonly kind: "retry";
@@ -39,8 +42,7 @@ export type Outcome =
   }
   | { readonly kind: "release"; readonly delayMs: number }
   | { readonly kind: "dead"; readonly failure: Failure; readonly rewind?: Rewind }
-  | { readonly kind: "cancel"; readonly reason: string }
-  | RunOutcome;
+  | { readonly kind: "cancel"; readonly reason: string };
 
 /** The ways to end an attempt that only runs have. Stores without workflows never see them. */
 export type RunOutcome =

@@ -3,6 +3,7 @@ import { messageOf } from "../core/errors.ts";
 import type { ClaimedJob } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
+import { isRunName } from "../core/run.ts";
 import type { SettleStatus, Store } from "../store/store.ts";
 
 /** An attempt that has ended, or a claim that is given back, on its way to the store. */
@@ -114,7 +115,9 @@ export class Settler {
     let statuses: SettleStatus[];
     try {
       statuses = await this.#store.jobs.settle(
-        batch.map(({ claim, outcome }) => ({ lease: claim.lease, outcome })),
+        batch.map(({ claim: { lease, job }, outcome }) =>
+          isRunName(job.name) ? { lease, outcome, isRun: true } : { lease, outcome }
+        ),
       );
     } catch (thrown) {
       await this.#keep(batch, messageOf(thrown));

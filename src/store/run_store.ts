@@ -13,7 +13,14 @@ import type { NewJob } from "../core/job.ts";
 import type { JsonText } from "../core/json.ts";
 import type { Lease } from "../core/lease.ts";
 import type { Failure } from "../core/outcome.ts";
-import type { Accepted, Checkpoint, RunCounts, RunRecord, RunState, StepKind } from "../core/run.ts";
+import type {
+  Accepted,
+  Checkpoint,
+  RunCounts,
+  RunRecord,
+  RunState,
+  StepKind,
+} from "../core/run.ts";
 import type { Page } from "./store.ts";
 
 /** A step to remember. */

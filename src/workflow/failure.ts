@@ -6,9 +6,13 @@ import type { Checkpoint, StepKind } from "../core/run.ts";
 
 /** What the code gets for a step that failed for good. Its cause is the failure. */
 export function stepFailure(name: string, failure: Failure): DispatchError {
-  return new DispatchError("step_failed", `Step ${JSON.stringify(name)} failed: ${failure.message}`, {
-    cause: failure,
-  });
+  return new DispatchError(
+    "step_failed",
+    `Step ${JSON.stringify(name)} failed: ${failure.message}`,
+    {
+      cause: failure,
+    },
+  );
 }
 
 /** What is remembered for a place is not what the code asks for there. */
@@ -17,8 +21,11 @@ export function nondeterministic(
   recorded: Checkpoint,
   asked: { readonly kind: StepKind; readonly name: string } | null,
 ): DispatchError {
-  const what = (step: { kind: StepKind; name: string }) => `${step.kind} ${JSON.stringify(step.name)}`;
-  const now = asked === null ? "the code does not call it any more" : `the code asks for ${what(asked)}`;
+  const what = (step: { kind: StepKind; name: string }) =>
+    `${step.kind} ${JSON.stringify(step.name)}`;
+  const now = asked === null
+    ? "the code does not call it any more"
+    : `the code asks for ${what(asked)}`;
   return new DispatchError(
     "nondeterministic",
     `Cannot go on: step ${position} of the run was ${what(recorded)}, ${now}`,

@@ -87,7 +87,7 @@ export class Memo {
       if (this.#ended) throw stepAfterEnd(baseName);
       checkStepName(baseName);
       const position = this.#next++;
-      const name = this.#number(baseName);
+      const name = kind === "set" ? baseName : this.#number(baseName);
       const recorded = this.#order.recorded(position);
       if (recorded !== null && (recorded.name !== name || recorded.kind !== kind)) {
         const error = nondeterministic(position, recorded, { kind, name });

@@ -5,7 +5,7 @@ import type { WorkflowDefinition } from "./definition.ts";
 import type { Memo } from "./memo.ts";
 import type { Undo } from "./saga.ts";
 import type { StepContext } from "./steps/attempt.ts";
-import { childStep, fanOutSteps, type FanOutOptions, spawnStep } from "./steps/child.ts";
+import { childStep, type FanOutOptions, fanOutSteps, spawnStep } from "./steps/child.ts";
 import { runStep, type StepOptions } from "./steps/run.ts";
 import { emitStep, setStep, valueStep } from "./steps/value.ts";
 import { eventStep, sleepStep, type WaitOptions } from "./steps/wait.ts";

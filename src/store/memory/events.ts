@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../core/clock.ts";
 import { notFound, wrongState } from "../../core/errors.ts";
-import { eventResult, type EventRecord, type NewEvent } from "../../core/event.ts";
+import { type EventRecord, eventResult, type NewEvent } from "../../core/event.ts";
 import { withPrefix } from "../../core/id.ts";
 import type { EventStore } from "../run_store.ts";
 import { isFinished, type Mutable } from "./entry.ts";

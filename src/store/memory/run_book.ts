@@ -5,17 +5,8 @@
 
 import type { EpochMs } from "../../core/clock.ts";
 import type { Failure, Outcome } from "../../core/outcome.ts";
-import {
-  type Accepted,
-  type Checkpoint,
-  childFailure,
-  isForgotten,
-  isRewound,
-  isRunName,
-  NEVER,
-  resumptionOf,
-  type Rewind,
-} from "../../core/run.ts";
+import { childFailure, isForgotten, isRewound, resumptionOf } from "../../core/resumption.ts";
+import { type Accepted, type Checkpoint, isRunName, NEVER, type Rewind } from "../../core/run.ts";
 import { type Entry, isFinished, isWaiting, type Mutable } from "./entry.ts";
 import type { MemoryState } from "./state.ts";
 

@@ -101,7 +101,9 @@ export class MemoryRuns implements RunStore {
   async compensate(jobId: string): Promise<RunRecord> {
     const entry = this.#find(jobId);
     const { job } = entry;
-    if (isFinished(job.state)) throw refuse("cancel", job.id, job.state, "a run that has not ended");
+    if (isFinished(job.state)) {
+      throw refuse("cancel", job.id, job.state, "a run that has not ended");
+    }
     const run = this.#state.runs.of(entry);
     if (!run.compensating) {
       run.compensating = true;

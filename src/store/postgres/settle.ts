@@ -124,6 +124,8 @@ function dataOf(outcome: Outcome): string | null {
     case "cancel":
       return JSON.stringify({ code: "cancelled", message: outcome.reason });
     case "release":
+    case "park": // those of runs, which this store does not keep
+    case "compensate":
       return null;
   }
 }

@@ -3,7 +3,7 @@ import { DispatchError, type ErrorCode } from "../../core/errors.ts";
 import { newId } from "../../core/id.ts";
 import type { JobRecord, JobState, NewJob } from "../../core/job.ts";
 import type { ClaimedJob, Lease } from "../../core/lease.ts";
-import type { Failure, Outcome } from "../../core/outcome.ts";
+import type { Failure, JobOutcome, Outcome } from "../../core/outcome.ts";
 import type { ClaimRequest, Page, Settlement, SettleStatus, Store } from "../../store/store.ts";
 import type { HeldClock } from "../held_clock.ts";
 
@@ -26,7 +26,7 @@ export const FAILURE: Failure = {
 };
 
 /** One outcome of each kind. */
-export const OUTCOMES: readonly Outcome[] = [
+export const OUTCOMES: readonly JobOutcome[] = [
   { kind: "complete", result: '{"sent":true}' },
   { kind: "retry", failure: FAILURE, delayMs: 1000 },
   { kind: "release", delayMs: 1000 },

@@ -85,9 +85,10 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
     ...more,
   });
   try {
-    const value = await (outOfTime === null
-      ? working
-      : Promise.race([working, outOfTime.then(() => endsWithin(clock, GRACE_MS, working))]));
+    const value = await (outOfTime === null ? working : Promise.race([
+      working,
+      outOfTime.then(() => endsWithin(clock, GRACE_MS, working)),
+    ]));
     if (timedOut !== null) throw timedOut;
     const encoded = encode(value, `the result of step ${JSON.stringify(name)}`, host);
     return typeof encoded === "string"

@@ -26,7 +26,13 @@ export function sleepStep(
   name: string,
   when: { readonly delayMs: number } | { readonly until: number },
 ): Promise<unknown> {
-  return waitStep(memo, "sleep", name, { events: [], key: null, delayMs: null, until: null, ...when });
+  return waitStep(memo, "sleep", name, {
+    events: [],
+    key: null,
+    delayMs: null,
+    until: null,
+    ...when,
+  });
 }
 
 /** Waits for the first of some events: `{ name, payload }`, or null. */
