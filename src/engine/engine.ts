@@ -148,8 +148,9 @@ export class Engine {
     input?: unknown,
     options: StartOptions = {},
   ): Promise<Run> {
+    const machinery = this.#started();
     const definition = this.#definitions.runJob(flow);
-    return await startRun(this.#started(), this.#lifecycle, definition, input, options);
+    return await startRun(machinery, this.#lifecycle, definition, input, options);
   }
 
   /**
@@ -201,8 +202,8 @@ export class Engine {
   }
 
   /** Counts everything. */
-  stats(): Promise<Stats> {
-    return countAll(this.#started().store, [...this.#definitions.jobs.keys()]);
+  async stats(): Promise<Stats> {
+    return await countAll(this.#started().store, [...this.#definitions.jobs.keys()]);
   }
 
   /**

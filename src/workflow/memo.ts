@@ -171,6 +171,7 @@ export class Memo {
 
   /** The slice is asked to stop: it does when what is under way has let go. */
   interrupt(): void {
+    this.#watch.stop(); // also where a step ignores its signal, for ever
     if (this.#active === 0) this.stop({ kind: "aborted" });
   }
 

@@ -132,7 +132,8 @@ export function makeStep(
     spawnChild: (name, workflow, input) => spawnStep(memo, name, workflow, input) as Promise<never>,
     fanOut: (name, workflow, inputs, options = {}) =>
       fanOutSteps(memo, name, workflow, inputs, options) as Promise<never[]>,
-    now: async () => new Date(await valueStep(memo, "now", "now", memo.host.clock.now) as number),
+    now: async () =>
+      new Date(await valueStep(memo, "now", "now", () => memo.host.clock.now()) as number),
     random: () => valueStep(memo, "random", "random", Math.random) as Promise<number>,
     id: () => valueStep(memo, "id", "id", () => crypto.randomUUID()) as Promise<string>,
     set: async (key, value) => void await setStep(memo, key, value),

@@ -55,8 +55,6 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
   const { name, position, attempt, work, rules } = step;
   const { clock } = host;
   const controller = new AbortController();
-  const onAbort = () => controller.abort(host.abortReason);
-  host.signal.addEventListener("abort", onAbort);
   const onLost = () => controller.abort();
   step.signal?.addEventListener("abort", onLost);
   const context: StepContext = {
@@ -73,6 +71,11 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
     );
     controller.abort(timedOut);
   });
+  const onAbort = () => {
+    cancel();
+    controller.abort(host.abortReason);
+  };
+  host.signal.addEventListener("abort", onAbort);
   // deno-lint-ignore require-await -- a function that throws at once must reject
   const working = host.ambient.run(async () => work(context));
   const ended = (state: Attempted["state"], more: Partial<Attempted>): Attempted => ({
