@@ -137,7 +137,8 @@ const ROWS: Row[] = [
   {
     option: "retention",
     code: false,
-    yaml: "retention: {completed: 1h, failed: false, cancelled: 1000, dead_letters: 2d, events: 1h}",
+    yaml:
+      "retention: {completed: 1h, failed: false, cancelled: 1000, dead_letters: 2d, events: 1h}",
     effect: [
       kept(null),
       { completed: 36e5, failed: null, cancelled: 1000, deadLetters: 2 * DAY, events: 36e5 },

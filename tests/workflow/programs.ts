@@ -139,7 +139,9 @@ export function interpreter(effects: Effects) {
           return null;
         case "seq": {
           const values: Json[] = [];
-          for (const [part, at] of placesOf(program.parts, place)) values.push(await play(part, at));
+          for (const [part, at] of placesOf(program.parts, place)) {
+            values.push(await play(part, at));
+          }
           return values;
         }
         case "parallel":

@@ -11,6 +11,8 @@ import type { HeldClock } from "../held_clock.ts";
 export interface StoreCase {
   /** A sentence; tests are called after it, and skips name it. */
   readonly name: string;
+  /** What the store must have for it; default is what every store has. */
+  readonly part?: "workflows";
   /** Passes, or throws what is wrong. */
   run(t: CaseContext): Promise<void>;
 }
