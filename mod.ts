@@ -127,7 +127,7 @@ export {
 
 // Stores
 export { memoryStore, type MemoryStoreOptions } from "./src/store/memory/store.ts";
-export { postgresStore, type PostgresStoreOptions } from "./src/store/postgres/store.ts";
+export { postgresStore, type PostgresStoreOptions } from "./src/extension/postgres.ts";
 export type * from "./src/store/store.ts";
 export type { ClaimedJob, Lease, LeaseStatus, LeaseToken } from "./src/core/lease.ts";
 export type { JobRecord, NewJob } from "./src/core/job.ts";

@@ -14,6 +14,16 @@ export interface Server {
   readonly pid: number | null;
 }
 
+/** A server of one test alone, which may be stopped and started; gone at the end of its block. */
+export interface OwnServer extends Server, AsyncDisposable {
+  /** Its directory, where its user may write. */
+  readonly root: string;
+  /** Stops it: breaking connections off, or as if the machine had lost its power. */
+  stop(how: "fast" | "immediate"): Promise<void>;
+  /** Starts it again, at the same address. */
+  start(): Promise<void>;
+}
+
 /** A database of one test, dropped at the end of its block. */
 export interface TestDatabase extends AsyncDisposable {
   /** Where it is. */
@@ -50,12 +60,37 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
   }
 }
 
+/** Starts a server that no other test sees, always from npm. */
+export async function startOwnServer(flags: readonly string[] = []): Promise<OwnServer> {
+  const root = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${crypto.randomUUID()}`;
+  await Deno.mkdir(root, { mode: 0o755 });
+  const { bin, args, ...server } = await launch(root, flags);
+  const control = async (...verb: string[]) => {
+    const { code, stderr } = await new Deno.Command(`${bin}/pg_ctl`, {
+      args: ["-D", `${root}/data`, "-w", ...verb],
+      ...inServersPlace(root),
+    }).output();
+    if (code !== 0) throw new Error(`Cannot ${verb.at(-1)}: ${new TextDecoder().decode(stderr)}`);
+  };
+  const stop = (how: string) => control("-m", how, "stop");
+  return {
+    ...server,
+    root,
+    stop,
+    start: () => control("-l", `${root}/server.log`, "-o", args.join(" "), "start"),
+    async [Symbol.asyncDispose]() {
+      await stop("immediate").catch(() => {}); // the test may have left it stopped
+      await Deno.remove(root, { recursive: true });
+    },
+  };
+}
+
 /** Variable with the name of what the processes of a run share. */
 export const RUN = "DISPATCH_TEST_RUN";
 
-/** Creates an empty database on the server. */
-export async function createDatabase(): Promise<TestDatabase> {
-  const server = await startServer();
+/** Creates an empty database on a server: the one that tests share, or another one. */
+export async function createDatabase(of?: Server): Promise<TestDatabase> {
+  const server = of ?? await startServer();
   const name = `test_${crypto.randomUUID().replaceAll("-", "").slice(0, 20)}`;
   await administer(server, `create database ${name} template template0`);
   const url = new URL(server.url);
@@ -77,7 +112,12 @@ async function administer(server: Server, statement: string): Promise<void> {
   }
 }
 
-async function launch(root: string, flags: readonly string[]): Promise<Server> {
+interface Launched extends Server {
+  readonly bin: string;
+  readonly args: readonly string[];
+}
+
+async function launch(root: string, flags: readonly string[]): Promise<Launched> {
   const owner = serverUser();
   const bin = await binaries(root, owner);
   if (owner !== null) await Deno.chown(root, owner.uid, owner.gid);
@@ -88,15 +128,10 @@ async function launch(root: string, flags: readonly string[]): Promise<Server> {
   ];
   const { code, stderr } = await new Deno.Command("sh", {
     args: ["-c", LAUNCH, "sh", bin, root, String(Deno.pid), ...args],
-    ...owner,
-    cwd: root,
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    env: { LC_ALL: "C" },
+    ...inServersPlace(root),
   }).output();
   if (code !== 0) throw new Error(`Cannot start PostgreSQL: ${new TextDecoder().decode(stderr)}`);
-  return await waitForServer(root);
+  return { ...await waitForServer(root), bin, args };
 }
 
 /**
@@ -119,6 +154,7 @@ alive() {
 }
 ( trap '' INT HUP
   while alive "$parent"; do sleep 0.5; done
+  read -r now <"$root/data/postmaster.pid" && server=$now
   kill -QUIT "$server" 2>/dev/null
   while alive "$server"; do sleep 0.1; done
   rm -rf "$root"
@@ -128,6 +164,12 @@ alive() {
 /** PostgreSQL refuses to run as root; "nobody" is there everywhere. */
 function serverUser(): { uid: number; gid: number } | null {
   return Deno.uid() === 0 ? { uid: 65534, gid: 65534 } : null;
+}
+
+/** How programs of the server are run: as its user, and only errors are of interest. */
+function inServersPlace(root: string): Deno.CommandOptions {
+  const piped = { stdin: "null", stdout: "null", stderr: "piped" } as const;
+  return { ...serverUser(), ...piped, cwd: root, env: { LC_ALL: "C" } };
 }
 
 /** The folder with the programs, copied where the server's user may not enter their place. */

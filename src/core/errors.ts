@@ -51,7 +51,7 @@ export const ERROR_HINTS = {
   unsupported_client: "Pass a client or a transaction of a supported kind.",
   store_not_available: "Leave it unset to use the in-memory store, or pass `store`.",
   store_unreachable: "Check that the store is up and that its address is right.",
-  schema_outdated: "Run `deno task migrate`, or leave disableMigrate off.",
+  schema_outdated: "Bring the schema up to date, or leave disableMigrate off.",
   schema_newer: "Deploy the release that this database was migrated by, or a later one.",
   // Why an attempt or a job ended
   handler_failed: "The handler threw; see the message and the stack.",

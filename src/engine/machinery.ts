@@ -189,9 +189,9 @@ export class Machinery {
     if (this.worker === null || this.#stopping) return;
     this.#unwake = await this.store.onWake?.((queue) => this.worker?.wake(queue)) ?? null;
     if (this.#stopping) return this.#unwake?.();
-    this.worker.start();
     this.#heartbeat.start();
     await this.#maintenance.start();
+    if (!this.#stopping) this.worker.start();
   }
 
   #onSettled({ claim, outcome }: Ended, status: Settled): void {

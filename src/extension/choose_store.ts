@@ -5,9 +5,10 @@ import { DispatchError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { memoryStore } from "../store/memory/store.ts";
 import type { Store } from "../store/store.ts";
+import { databaseUrl, type Environment } from "./database_url.ts";
 import { openDatabase } from "./open_database.ts";
-import type { Handle, Registry } from "./registry.ts";
-import { VERSION } from "./version.ts";
+import type { Handle, Registry, RegistryEntry } from "./registry.ts";
+import { VERSION } from "../core/version.ts";
 
 /** A store that was made for an extension, and how to let go of all that was opened for it. */
 export interface OpenedStore {
@@ -58,11 +59,14 @@ export interface StoreChoice extends Tools {
  *
  * @throws {DispatchError} `unknown_database`, `unknown_kv`, `store_not_available`
  */
-export async function chooseStore(choice: StoreChoice, openers: Openers): Promise<OpenedStore> {
+export async function chooseStore(
+  choice: StoreChoice,
+  { openers, environment }: { openers: Openers; environment?: Environment },
+): Promise<OpenedStore> {
   const { store, groveDatabase, groveKv, registry, clock } = choice;
   if (store !== undefined) return { store, close: () => Promise.resolve() };
   if (groveDatabase !== undefined) {
-    const { name, handle } = registry.databases.get(groveDatabase);
+    const { name, handle } = findDatabase(registry, groveDatabase, environment);
     return await openers.database(handle, name, choice);
   }
   if (groveKv !== undefined) {
@@ -71,6 +75,14 @@ export async function chooseStore(choice: StoreChoice, openers: Openers): Promis
   }
   const memory = memoryStore({ clock });
   return { store: memory, close: () => memory.close() };
+}
+
+/** The default database of a registry that holds none is the one that `DATABASE_URL` names. */
+function findDatabase({ databases }: Registry, name: string, read?: Environment): RegistryEntry {
+  if (databases.names.length > 0 || (name !== "" && name !== "default")) return databases.get(name);
+  const unnamed = "the default database: the registry holds no database";
+  const instead = "Add one with registry.addDatabase(name, handle)";
+  return { name: "default", handle: databaseUrl({ unnamed, instead, read }) };
 }
 
 /** What should be said once at start about how the store was chosen, or `null`. */

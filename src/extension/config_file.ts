@@ -1,5 +1,5 @@
 /**
- * Finds the section of a YAML file that configures Dispatch.
+ * Finds the section of a YAML file that configures Dispatch, and that of Grove beside it.
  *
  * Looking around, the first file that exists and holds one of the keys counts; one that holds
  * neither belongs to someone else and is passed over. So is, unparsed, an `app` or `config` file in
@@ -70,6 +70,25 @@ export function findSection(directory: string, required: boolean): Section | nul
  * @throws {DispatchError} `config_not_found`, `config_unreadable`, `config_syntax`
  */
 export function readSection(path: string): Section {
+  const section = sectionOf(readNamed(path), path);
+  if (section !== null) return section;
+  throw new DispatchError(
+    "config_not_found",
+    `Cannot find a configuration in ${path}: it has neither the key extensions.dispatch nor dispatch`,
+    { hint: "Put the options under one of these keys." },
+  );
+}
+
+/**
+ * Reads what a file that was named says to Grove, `null` where that is nothing.
+ *
+ * @throws {DispatchError} `config_not_found`, `config_unreadable`, `config_syntax`
+ */
+export function readGroveSection(path: string): Section | null {
+  return sectionOf(readNamed(path), path, "grove");
+}
+
+function readNamed(path: string): string {
   const read = readTextFile(path);
   switch (read.kind) {
     case "absent":
@@ -86,27 +105,20 @@ export function readSection(path: string): Section {
       );
     case "failed":
       throw unreadable(path, read.error);
-    case "text": {
-      const section = sectionOf(read.text, path);
-      if (section !== null) return section;
-      throw new DispatchError(
-        "config_not_found",
-        `Cannot find a configuration in ${path}: it has neither the key extensions.dispatch nor dispatch`,
-        { hint: "Put the options under one of these keys." },
-      );
-    }
+    case "text":
+      return read.text;
   }
 }
 
-function sectionOf(text: string, source: string): Section | null {
+function sectionOf(text: string, source: string, key = "dispatch"): Section | null {
   const document = parseYaml(text, source);
   if (!isRecord(document)) return null;
   const { extensions } = document;
-  if (isRecord(extensions) && Object.hasOwn(extensions, "dispatch")) {
-    return { source, path: "extensions.dispatch", value: extensions.dispatch };
+  if (isRecord(extensions) && Object.hasOwn(extensions, key)) {
+    return { source, path: `extensions.${key}`, value: extensions[key] };
   }
-  if (!Object.hasOwn(document, "dispatch")) return null;
-  return { source, path: "dispatch", value: document.dispatch };
+  if (!Object.hasOwn(document, key)) return null;
+  return { source, path: key, value: document[key] };
 }
 
 function parseYaml(text: string, source: string): unknown {

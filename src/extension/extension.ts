@@ -6,6 +6,7 @@
 
 import { Hono } from "@hono/hono";
 import { DispatchError, messageOf } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
 import { Engine } from "../engine/engine.ts";
 import { createApp } from "../http/app.ts";
 import type { Health } from "../http/health.ts";
@@ -16,12 +17,12 @@ import {
   type Openers,
   storeWarning,
 } from "./choose_store.ts";
+import type { Environment } from "./database_url.ts";
 import { type AnyHono, provideEngine } from "./engine_from.ts";
 import { noStore, pingStore } from "./health.ts";
 import { type ExtensionOptions, type ExtensionSettings, readExtensionOptions } from "./options.ts";
 import { placeInConfig } from "./place.ts";
 import { asyncAmbient } from "./runtime.ts";
-import { VERSION } from "./version.ts";
 
 export type { ExtensionOptions } from "./options.ts";
 
@@ -100,6 +101,8 @@ export interface Surroundings {
   directory?: string;
   /** What makes stores of what is registered. */
   openers?: Openers;
+  /** Where variables are read. Default: the process. */
+  environment?: Environment;
 }
 
 /** What {@link createExtension} makes. */
@@ -110,7 +113,7 @@ export class DispatchExtension implements Extension {
   readonly app: Hono;
   readonly basePath: string;
   readonly #settings: ExtensionSettings;
-  readonly #openers: Openers;
+  readonly #surroundings: { openers: Openers; environment?: Environment };
   readonly #hosts = new WeakSet<AnyHono>();
   #opened: OpenedStore | null = null;
   #starting: Promise<void> | null = null;
@@ -118,12 +121,12 @@ export class DispatchExtension implements Extension {
 
   constructor(
     options: ExtensionOptions,
-    { directory = "", openers = OPENERS }: Surroundings = {},
+    { directory = "", openers = OPENERS, environment }: Surroundings = {},
   ) {
     const settings = readExtensionOptions(options, directory);
     const { basePath, logger, auth } = settings;
     this.#settings = settings;
-    this.#openers = openers;
+    this.#surroundings = { openers, environment };
     this.basePath = basePath;
     this.engine = makeEngine(settings);
     this.engine.register(...settings.jobs, ...settings.workflows);
@@ -169,7 +172,7 @@ export class DispatchExtension implements Extension {
 
   async #start(): Promise<void> {
     const { disableMigrate, logger } = this.#settings;
-    const opened = await chooseStore(this.#settings, this.#openers);
+    const opened = await chooseStore(this.#settings, this.#surroundings);
     try {
       if (disableMigrate) await opened.store.checkSchema?.();
       else await opened.store.migrate();

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Health } from "../http/health.ts";
 import type { Store } from "../store/store.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../core/version.ts";
 
 /** A store that takes longer to answer than that counts as down. */
 const PING_LIMIT_MS = 2000;

@@ -3,6 +3,8 @@ import type { SqlDriver } from "../sql/driver.ts";
 import { openPostgres } from "../sql/open.ts";
 import { apply, type MigrationStatus, plan, status } from "../store/postgres/migrations.ts";
 import { checkSchema } from "../store/postgres/database.ts";
+import { databaseUrl } from "./database_url.ts";
+import { databaseOf } from "./grove.ts";
 import { parseOptions } from "./runtime.ts";
 
 /** What the command is run with. */
@@ -23,7 +25,7 @@ export const EXIT = {
   done: 0,
   /** The database could not be reached or must not be migrated. */
   failed: 1,
-  /** The command was called wrongly. */
+  /** The command was called wrongly, or its configuration is not right. */
   usage: 2,
   /** Only with `--status`: something is missing. */
   pending: 3,
@@ -31,17 +33,20 @@ export const EXIT = {
 
 const USAGE = `Brings the schema of a Dispatch database up to date.
 
-  --url URL      postgres://… (default: the variable DATABASE_URL)
+  --url URL      postgres://… (default: what --config says, else the variable DATABASE_URL)
+  --config PATH  the application's forge.yaml: takes the database that extensions.dispatch.grove_database
+                 names out of extensions.grove.databases; where that names none, DATABASE_URL
   --schema NAME  schema of the installation (default: dispatch)
   --to VERSION   go no further than this version
-  --status       say where the schema stands and change nothing; exit status 3 if something is missing
+  --status       say where the schema stands and change nothing
   --dry-run      print the statements that would be run and change nothing
   --help         print this
 
-Exit status: 0 done, 1 failed, 2 called wrongly.`;
+Exit status: 0 done, 1 failed, 2 called or configured wrongly, 3 with --status: something is missing.`;
 
 const OPTIONS = {
   url: "string",
+  config: "string",
   schema: "string",
   to: "string",
   status: "boolean",
@@ -62,7 +67,8 @@ export async function migrateCommand(terminal: Terminal): Promise<number> {
   try {
     call = readCall(terminal);
   } catch (error) {
-    terminal.complain(`${messageOf(error)}\nTry --help.`);
+    complain(terminal, error);
+    terminal.complain("Try --help.");
     return EXIT.usage;
   }
   if (call.mode === "help") {
@@ -77,8 +83,7 @@ export async function migrateCommand(terminal: Terminal): Promise<number> {
     });
     return await run(driver, call, terminal);
   } catch (error) {
-    terminal.complain(messageOf(error));
-    if (error instanceof DispatchError) terminal.complain(error.hint);
+    complain(terminal, error);
     return EXIT.failed;
   } finally {
     await driver?.close();
@@ -90,16 +95,31 @@ function readCall({ args, environment }: Terminal): Call {
   const text = (name: keyof typeof OPTIONS) => given[name] as string | undefined;
   const modes = (["help", "status", "dry-run"] as const).filter((mode) => given[mode]);
   if (modes.length > 1) throw new Error(`Cannot do both: --${modes.join(" and --")}`);
-  const url = text("url") ?? environment("DATABASE_URL");
-  if (modes[0] !== "help" && !url) {
-    throw new Error("Cannot find a database: pass --url or set DATABASE_URL");
-  }
   return {
-    url: url ?? "",
+    url: modes[0] === "help" ? "" : findUrl(text("url"), text("config"), environment),
     schema: checkSchema(text("schema") ?? "dispatch"),
     to: text("to") === undefined ? undefined : readVersion(text("to")!),
     mode: modes[0] ?? "apply",
   };
+}
+
+function findUrl(
+  url: string | undefined,
+  config: string | undefined,
+  environment: Terminal["environment"],
+): string {
+  if (url !== undefined && config !== undefined) {
+    throw new Error("Cannot use both --url and --config: each names a database");
+  }
+  if (url !== undefined) return url;
+  if (config !== undefined) return databaseOf(config, environment);
+  const unnamed = "a database: there is neither --url nor --config";
+  return databaseUrl({ unnamed, instead: "Pass one of them", read: environment });
+}
+
+function complain(terminal: Terminal, error: unknown): void {
+  terminal.complain(messageOf(error));
+  if (error instanceof DispatchError) terminal.complain(error.hint);
 }
 
 function readVersion(text: string): number {

@@ -81,6 +81,11 @@ export function environment(name: string): string | undefined {
   }
 }
 
+/** What has a variable of the environment be there, for a hint. */
+export function howToSet(name: string): string {
+  return `set ${name}; Deno reads it with --allow-env=${name}.`;
+}
+
 /** Ends the program with this status once it has nothing left to do. */
 export function setExitCode(code: number): void {
   process.exitCode = code;

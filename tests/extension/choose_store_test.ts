@@ -51,6 +51,25 @@ describe("the store", () => {
     assertEquals(await chosen({ registry, groveDatabase: "" }), ["database", "database only url"]);
   });
 
+  it("2: is what DATABASE_URL names, where the registry holds no database", async () => {
+    const opening = openers();
+    const environment = (name: string) => name === "DATABASE_URL" ? "postgres://env" : undefined;
+    for (const groveDatabase of ["", "default"]) {
+      await using ext = make({ groveDatabase }, { openers: opening, environment });
+      await ext.start();
+    }
+    assertEquals(opening.asked, Array(2).fill("database default postgres://env"));
+    const named = make({ groveDatabase: "jobs" }, { openers: opening, environment });
+    assertEquals(await codeOf(() => named.start()), "unknown_database");
+    const registry = createRegistry({ databases: { a: "postgres://a", b: "postgres://b" } });
+    const several = make({ registry, groveDatabase: "" }, { openers: opening, environment });
+    assertEquals(await codeOf(() => several.start()), "unknown_database");
+    const unset = make({ groveDatabase: "" }, { openers: opening, environment: () => undefined });
+    const error = await errorOf(() => unset.start());
+    assertEquals(error.code, "unknown_database");
+    assertStringIncludes(error.hint, "registry.addDatabase(name, handle), or set DATABASE_URL");
+  });
+
   it("2: comes before 3, wherever each was set", async () => {
     const opened = ["database", "database jobs postgres://jobs"];
     assertEquals(await chosen({ groveDatabase: "jobs", groveKv: "jobs" }), opened);

@@ -7,7 +7,7 @@ import { defineJob } from "../../src/engine/definition.ts";
 import { createRegistry, type Handle } from "../../src/extension/registry.ts";
 import { codeOf, errorOf } from "../harness.ts";
 import { createDatabase } from "../postgres.ts";
-import { make } from "./harness.ts";
+import { directoryOf, make } from "./harness.ts";
 
 const Double = defineJob({ name: "double", handler: (n: number) => 2 * n });
 
@@ -20,6 +20,45 @@ async function runOn(handle: Handle): Promise<unknown> {
   const { id } = await ext.engine.enqueue(Double, 21);
   return await ext.engine.result(id, { timeout: "20s" });
 }
+
+describe("the store of DATABASE_URL", () => {
+  /** What a program says that opens a store, with or without the variable and the right to read it. */
+  async function say(flags: string[], env: Record<string, string>): Promise<string> {
+    using directory = directoryOf({
+      "program.ts": `
+        import { postgresStore } from "@dispatch/dispatch/postgres";
+        try {
+          const store = postgresStore(undefined, { schema: "by_env" });
+          await store.migrate();
+          console.log((await store.jobs.counts()).completed);
+          await store.close();
+        } catch (error) {
+          console.log(error.code, error.message, "|", error.hint);
+        }`,
+    });
+    const map = `--import-map=${
+      new URL("../../scripts/npm_imports.json", import.meta.url).pathname
+    }`;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--quiet", "--no-check", ...flags, map, "program.ts"],
+      cwd: directory.path,
+      env: { DATABASE_URL: "", ...env },
+      stderr: "inherit",
+    }).output();
+    return new TextDecoder().decode(stdout).trim();
+  }
+
+  it("is that of postgresStore() without a client, and an error where it is not set", async () => {
+    await using database = await createDatabase();
+    assertEquals(await say(["-A"], { DATABASE_URL: database.url }), "0");
+    const told =
+      "unknown_database Cannot find a database: no client was passed, and DATABASE_URL " +
+      "is not set | Pass a postgres:// URL or a client, or set DATABASE_URL; Deno reads it with " +
+      "--allow-env=DATABASE_URL.";
+    assertEquals(await say(["-A"], {}), told);
+    assertEquals(await say([], { DATABASE_URL: database.url }), told);
+  });
+});
 
 describe("a registered database", () => {
   it("may be a URL, which is opened and closed", async () => {

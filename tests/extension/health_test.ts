@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { VERSION } from "../../src/extension/version.ts";
+import { VERSION } from "../../src/core/version.ts";
 import type { Store } from "../../src/store/store.ts";
 import { memoryStore } from "../../src/store/memory/store.ts";
 import { heldClock } from "../../src/testing/held_clock.ts";

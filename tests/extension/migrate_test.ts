@@ -71,10 +71,12 @@ describe("dispatch migrate", () => {
   });
 
   const calls: [string[], string][] = [
-    [[], "pass --url or set DATABASE_URL"],
+    [[], "or set DATABASE_URL"],
     [["--url", "postgres://x/y", "--schema", "Upper"], 'Cannot use "Upper" as a schema'],
     [["--url", "postgres://x/y", "--to", "one"], 'Cannot go to version "one"'],
     [["--url", "postgres://x/y", "--status", "--dry-run"], "Cannot do both"],
+    [["--url", "postgres://x/y", "--config", "forge.yaml"], "Cannot use both --url and --config"],
+    [["--config", "nowhere/forge.yaml"], "Cannot find the configuration file nowhere/forge.yaml"],
     [["--verbose"], "--verbose"],
     [["extra"], "extra"],
   ];
@@ -98,17 +100,5 @@ describe("dispatch migrate", () => {
     assertEquals(away.code, EXIT.failed);
     assertStringIncludes(away.complaints, "Cannot reach the database");
     assertEquals((await run(["--url", "mysql://x/y"])).code, EXIT.failed);
-  });
-
-  it("is a program of its own", async () => {
-    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", "--quiet", "--import-map=scripts/npm_imports.json"],
-        ...["src/extension/migrate.ts", "--url", database.url, "--schema", "program"],
-      ],
-      cwd: new URL("../../", import.meta.url),
-    }).output();
-    assertEquals(code, 0);
-    assertMatch(new TextDecoder().decode(stdout), /^Schema program went from version 0 to \d+\n$/);
   });
 });

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { VERSION } from "../../src/extension/version.ts";
+import { VERSION } from "../../src/core/version.ts";
 import { directoryOf } from "./harness.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

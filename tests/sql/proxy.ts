@@ -59,7 +59,8 @@ export function startProxy(to: string): Proxy {
     attempts++;
     open.add(client);
     if (weather === "closing") return close(client);
-    const upstream = await Deno.connect(server);
+    const upstream = await Deno.connect(server).catch(() => null);
+    if (upstream === null) return close(client);
     open.add(upstream);
     await Promise.all([pump(client, upstream), pump(upstream, client)]);
   }

@@ -11,6 +11,8 @@ import {
 } from "../../src/store/postgres/migrations.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
 import { createDatabase } from "../postgres.ts";
+import { until } from "../sql/suite/helpers.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
 
 const LATEST = MIGRATIONS.length;
 
@@ -31,7 +33,7 @@ async function refusal(call: () => Promise<unknown>): Promise<string> {
 }
 
 describe("migrations", () => {
-  it("ten processes that start at once on an empty database migrate it once", async () => {
+  it("ten stores that start at once on an empty database migrate it once", async () => {
     await using database = await createDatabase();
     const stores = Array.from({ length: 10 }, () => postgresStore(database.url));
     await Promise.all(stores.map((store) => store.migrate()));
@@ -103,6 +105,33 @@ describe("migrations", () => {
     await a.queues.configure("mails", { paused: true });
     assertEquals([(await a.queues.list()).length, (await b.queues.list()).length], [1, 0]);
     await Promise.all([a.close(), b.close()]);
+  });
+
+  it("several installations in one database see neither jobs nor wakes of each other", async () => {
+    await using database = await createDatabase();
+    const [a, b, peerOfB] = ["one", "two", "two"].map((schema) =>
+      postgresStore(database.url, { schema })
+    );
+    await Promise.all([a.migrate(), b.migrate()]);
+    const woken = { a: 0, b: 0 };
+    const claim = {
+      workerId: "w",
+      queues: ["default"],
+      names: ["mail"],
+      limit: 10,
+      leaseMs: 60_000,
+      suspects: false,
+    };
+    await Promise.all([a.jobs.claim(claim), b.jobs.claim(claim)]);
+    const stops = [await a.onWake!(() => woken.a++), await b.onWake!(() => woken.b++)];
+    await until(() => woken.a === 1 && woken.b === 1, "both have subscribed");
+    await peerOfB.jobs.enqueue([newJob()]);
+    await until(() => woken.b === 2, "the other process of the same installation is woken");
+    assertEquals(woken.a, 1);
+    assertEquals([(await a.jobs.claim(claim)).length, (await a.jobs.counts()).pending], [0, 0]);
+    assertEquals((await b.jobs.claim(claim)).length, 1);
+    await Promise.all(stops.map((stop) => stop()));
+    await Promise.all([a, b, peerOfB].map((store) => store.close()));
   });
 
   it("a schema needs a plain name", () => {

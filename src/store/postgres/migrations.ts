@@ -4,8 +4,11 @@
  * whether a database was made by this code or by something that only looks like it.
  */
 
+import { sleep, systemClock } from "../../core/clock.ts";
 import { DispatchError } from "../../core/errors.ts";
-import type { SqlDriver, SqlExecutor } from "../../sql/driver.ts";
+import { VERSION } from "../../core/version.ts";
+import type { SqlDriver, SqlExecutor, SqlTransaction } from "../../sql/driver.ts";
+import { SqlError } from "../../sql/sql_error.ts";
 import { migration001 } from "./migrations/001.ts";
 
 /** A step from one version of the schema to the next. */
@@ -96,8 +99,14 @@ export async function plan(
   return pending.filter(({ version }) => version <= to).map(({ script }) => script(`"${schema}"`));
 }
 
+/** A lock that does not come in this time is given up: whoever came after it waits for it as well. */
+const LOCK_MS = 2_000;
+const MAX_TRIES = 30;
+
 /**
- * Applies what is missing, up to a version. Returns the versions that it applied.
+ * Applies what is missing, up to a version, while workers of the version before may be at work: it
+ * waits for their locks for a moment only, rolls back, and tries again. Returns the versions that it
+ * applied.
  *
  * @throws {DispatchError} `schema_newer`
  */
@@ -109,11 +118,27 @@ export async function apply(
 ): Promise<number[]> {
   const { pending } = await status(driver, schema, migrations);
   if (pending.every(({ version }) => version > to)) return []; // the usual start takes no lock
-  return await driver.transaction(async (tx) => {
-    await tx.query("select pg_advisory_xact_lock(hashtextextended($1::text, 0))::text", [
-      `dispatch:${schema}`,
-    ]);
-    await tx.script(`
+  for (let tries = 1;; tries++) {
+    try {
+      return await driver.transaction((tx) => applyIn(tx, schema, to, migrations));
+    } catch (error) {
+      if (tries === MAX_TRIES || !isContended(error)) throw error;
+      await sleep(systemClock, LOCK_MS * Math.random());
+    }
+  }
+}
+
+/** It may take longer than a statement of a worker: its own, or what it waits for. */
+async function applyIn(
+  tx: SqlTransaction,
+  schema: string,
+  to: number,
+  migrations: readonly Migration[],
+): Promise<number[]> {
+  await tx.script(`
+set local statement_timeout = 0;
+select pg_advisory_xact_lock(hashtextextended('dispatch:${schema}', 0));
+set local lock_timeout = ${LOCK_MS};
 create schema if not exists "${schema}";
 create table if not exists "${schema}".migrations (
   version int4 primary key,
@@ -121,19 +146,23 @@ create table if not exists "${schema}".migrations (
   checksum text not null,
   applied_at int8 not null default (extract(epoch from clock_timestamp()) * 1000)::int8
 );`);
-    const applied: number[] = [];
-    for (const migration of (await status(tx, schema, migrations)).pending) {
-      if (migration.version > to) break;
-      await tx.script(migration.script(`"${schema}"`));
-      await tx.query(
-        `insert into "${schema}".migrations (version, title, checksum)
+  const applied: number[] = [];
+  for (const migration of (await status(tx, schema, migrations)).pending) {
+    if (migration.version > to) break;
+    await tx.script(migration.script(`"${schema}"`));
+    await tx.query(
+      `insert into "${schema}".migrations (version, title, checksum)
          values ($1::int4, $2::text, $3::text)`,
-        [migration.version, migration.title, await checksumOf(migration)],
-      );
-      applied.push(migration.version);
-    }
-    return applied;
-  });
+      [migration.version, migration.title, await checksumOf(migration)],
+    );
+    applied.push(migration.version);
+  }
+  return applied;
+}
+
+/** A lock that did not come, or a circle of two who waited for each other. */
+function isContended(error: unknown): boolean {
+  return error instanceof SqlError && (error.sqlState === "55P03" || error.sqlState === "40P01");
 }
 
 /**
@@ -147,7 +176,15 @@ export async function requireCurrent(executor: SqlExecutor, schema: string): Pro
   throw new DispatchError(
     "schema_outdated",
     `Cannot use the schema ${schema}: it has version ${current}, this code needs ${latest}`,
+    { hint: howToMigrate(schema) },
   );
+}
+
+/** With the version of this code: a later one may know migrations that are too new for it. */
+function howToMigrate(schema: string): string {
+  const options = `--url postgres://…${schema === "dispatch" ? "" : ` --schema ${schema}`}`;
+  return `Run \`deno run -A jsr:@dispatch/dispatch@${VERSION}/migrate ${options}\` (in a clone of ` +
+    `Dispatch \`deno task migrate ${options}\`), or leave disableMigrate off.`;
 }
 
 /** Of the script with the same name of schema everywhere: what is checked is the code. */

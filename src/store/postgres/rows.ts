@@ -2,7 +2,6 @@ import type { DeadLetterRecord } from "../../core/dead_letter.ts";
 import type { JobCounts, JobRecord, JobState, Scope } from "../../core/job.ts";
 import type { Failure } from "../../core/outcome.ts";
 import { noJobs } from "../../core/job.ts";
-import type { ClaimRequest } from "../store.ts";
 import { fromUuid } from "./uuid.ts";
 
 /** A row of the view `records`. */
@@ -31,29 +30,6 @@ export interface RecordRow {
   readonly started_at: number | null;
   readonly completed_at: number | null;
   readonly heartbeat_at: number | null;
-}
-
-/** A row of `claim()`, in which what is usual is null; the last one has `now` and `due` alone. */
-export interface ClaimRow {
-  readonly id: string;
-  readonly token: number | null;
-  readonly name: string | null;
-  readonly queue: string | null;
-  readonly priority: number | null;
-  readonly payload: string;
-  readonly max_retries: number | null;
-  readonly timeout_ms: number | null;
-  readonly unique_key: string | null;
-  readonly labels: string | null;
-  readonly run_at: number;
-  readonly attempt: number | null;
-  readonly retry_count: number | null;
-  readonly crashes: number | null;
-  readonly failure: string | null;
-  readonly progress: string | null;
-  readonly created_at: number | null;
-  readonly now: number;
-  readonly due: number | null;
 }
 
 /** A row of `letters`. */
@@ -96,7 +72,8 @@ export function encodeKey(key: string | null): string | null {
   return key === null ? null : JSON.stringify(key).slice(1, -1);
 }
 
-function decodeKey(key: string | null): string | null {
+/** Undoes {@link encodeKey}. */
+export function decodeKey(key: string | null): string | null {
   return key === null ? null : key.includes("\\") ? JSON.parse(`"${key}"`) : key;
 }
 
@@ -132,47 +109,13 @@ export function toRecord(row: RecordRow): JobRecord {
   };
 }
 
-/** A job that a request claimed at `now`. */
-export function toClaimed(
-  row: ClaimRow,
-  { workerId, names, queues }: ClaimRequest,
-  now: number,
-): JobRecord {
-  const labels = decodeLabels(row.labels);
-  return {
-    id: fromUuid("job", row.id),
-    name: row.name ?? names[0],
-    queue: row.queue ?? queues[0],
-    priority: row.priority ?? 0,
-    payload: row.payload,
-    maxRetries: row.max_retries ?? 3,
-    timeoutMs: row.timeout_ms ?? 0,
-    uniqueKey: decodeKey(row.unique_key),
-    tags: labels.tags,
-    scope: labels.scope,
-    state: "running",
-    runAt: row.run_at,
-    attempt: row.attempt ?? 1,
-    retryCount: row.retry_count ?? 0,
-    crashes: row.crashes ?? 0,
-    failure: decodeFailure(row.failure),
-    result: null,
-    progress: row.progress,
-    cancelRequested: false,
-    workerId,
-    createdAt: row.created_at ?? row.run_at,
-    updatedAt: now,
-    startedAt: now,
-    completedAt: null,
-    heartbeatAt: now,
-  };
-}
-
-function decodeLabels(text: string | null): Required<Labels> {
+/** Undoes {@link encodeLabels}. */
+export function decodeLabels(text: string | null): Required<Labels> {
   return text === null ? NO_LABELS : { ...NO_LABELS, ...JSON.parse(text) as Labels };
 }
 
-function decodeFailure(text: string | null): Failure | null {
+/** What a failure was stored as. */
+export function decodeFailure(text: string | null): Failure | null {
   return text === null ? null : JSON.parse(text) as Failure;
 }
 

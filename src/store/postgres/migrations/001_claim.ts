@@ -1,29 +1,37 @@
-import { NOW, PINNED, WAITING } from "./001_parts.ts";
+import { NOW, PINNED } from "./001_parts.ts";
 
 /**
  * Leases the rows that `select` finds and locks. By ctid: the rows are locked in this statement, so
  * it still points at them, and it saves 500 index probes (97,000 a second against 80,000).
+ *
+ * Their answer is one text: as rows of 19 columns a job cost 10 µs more, in the client most of all.
+ * Jobs end with U+001E and their fields with U+001F, which neither JSON nor a name can have. What is
+ * usual is empty: the token of this claim, the first name and queue that were asked for, and the
+ * numbers of a new job, which otherwise are the JSON array `rest`.
  */
 const take = (s: string, select: string): string => `
-      return query
       with taken as (
-        update ${s}.jobs j set state = 'r', token = j.token + 1, attempt = j.attempt + 1,
-          worker_id = p_worker, started_at = t, heartbeat_at = t, updated_at = t,
-          lease_until = t + p_lease_ms
+        update ${s}.jobs j set state = 'r', token = greatest(j.token + 1, claim.token),
+          attempt = j.attempt + 1, worker_id = p_worker, started_at = t, heartbeat_at = t,
+          updated_at = t, lease_until = t + p_lease_ms
         where j.ctid = any (array(${select}))
         returning j.*
       ), told as (
         insert into ${s}.tallies (queue, state, n)
-        select q, 'r', count(*) from taken having count(*) > 0
-        union all
-        select q, ${WAITING}, -count(*) from taken group by 2
+        select q, v.state, v.n from (
+          select count(*) as n, count(*) filter (where retry_count > 0) as again from taken
+        ) c cross join lateral (values ('r'::"char", n), ('p', again - n), ('y', -again)) v (state, n)
+        where v.n <> 0
       )
-      select k.id, nullif(k.token, k.attempt), nullif(k.name, p_names[1]),
-        nullif(k.queue, p_queues[1]), nullif(k.priority, 0), k.payload, nullif(k.max_retries, 3),
-        nullif(k.timeout_ms, 0), k.unique_key, k.labels, k.run_at, nullif(k.attempt, 1),
-        nullif(k.retry_count, 0), nullif(k.crashes, 0), k.failure, k.progress,
-        nullif(k.created_at, k.run_at), null::int8, null::int8
-      from taken k;`;
+      select count(*), string_agg(concat(k.id, E'\\x1f', k.run_at, E'\\x1f', nullif(k.token, claim.token),
+          E'\\x1f', nullif(k.name, p_names[1]), E'\\x1f', nullif(k.queue, p_queues[1]), E'\\x1f',
+          case when k.priority <> 0 or k.max_retries <> 3 or k.timeout_ms <> 0 or k.attempt <> 1
+              or k.retry_count <> 0 or k.crashes <> 0 or k.created_at <> k.run_at
+              or (k.unique_key, k.labels, k.failure, k.progress) is distinct from (null, null, null, null)
+            then json_build_array(k.priority, k.max_retries, k.timeout_ms, k.attempt, k.retry_count,
+              k.crashes, k.created_at, k.unique_key, k.labels, k.failure, k.progress) end,
+          E'\\x1f', k.payload, E'\\x1e'), '')
+        into took, part from taken k;`;
 
 /**
  * `claim` takes ready jobs, queue by queue. It first makes ready what has become due; a thousand for
@@ -32,8 +40,10 @@ const take = (s: string, select: string): string => `
  * Of several names it first reads how many of each are among the first, then locks just those: rows
  * that were locked and not taken would be missing to others.
  *
- * A column that has its usual value comes as null, which costs next to nothing to send and to read:
- * names and queues as the first that was asked for, numbers as those of a new job.
+ * Its commit does not wait for the disk, which was a third of its time. All that a crash of the
+ * server can undo is that a job was claimed: it is ready again, as after a lease that ran out. For
+ * that the token is the moment of the claim in microseconds, or one more than the last: counted up
+ * alone, the next claim would have the token of the lost one, whose worker may still be there.
  *
  * Claims of queues with a limit go one after another, by the rows of those queues, locked in the
  * order of their names. The count that follows is a statement of its own and so sees what the claim
@@ -41,10 +51,8 @@ const take = (s: string, select: string): string => `
  */
 export const claim = (s: string): string => `
 create function ${s}.claim(p_now int8, p_worker text, p_queues text[], p_names text[], p_limit int4,
-  p_lease_ms int8, p_suspects bool, p_suspect_at int4)
-returns table (id uuid, token int8, name text, queue text, priority int4, payload text,
-  max_retries int4, timeout_ms int8, unique_key text, labels text, run_at int8, attempt int4,
-  retry_count int4, crashes int4, failure text, progress text, created_at int8, now int8, due int8)
+  p_lease_ms int8, p_suspects bool, p_suspect_at int4,
+  out now int8, out due int8, out token int8, out jobs text)
 language plpgsql ${PINNED} as $$
 #variable_conflict use_column
 declare
@@ -53,10 +61,15 @@ declare
   room int4 := p_limit;
   free int4;
   took int4;
+  part text;
   q text;
   is_paused bool;
   max_running int4;
 begin
+  perform set_config('synchronous_commit', 'off', true);
+  now := t;
+  token := (extract(epoch from clock_timestamp()) * 1000000)::int8;
+  jobs := '';
   perform 1 from ${s}.queues s where s.name = any (p_queues) and s.concurrency is not null
     order by s.name for update;
   foreach q in array p_queues loop
@@ -107,14 +120,12 @@ ${
   )
 }
     end if;
-    get diagnostics took = row_count;
     room := room - took;
+    jobs := concat(jobs, part);
   end loop;
-  -- The last row says when it is, and where nothing was found when to look again.
-  return query select null::uuid, null::int8, null, null, null::int4, null, null::int4, null::int8,
-    null, null, null::int8, null::int4, null::int4, null::int4, null, null, null::int8, t,
-    case when room = p_limit and not p_suspects
-      then ${s}.next_due(p_now, p_queues, p_names, p_suspect_at) end;
+  if room = p_limit and not p_suspects then
+    due := ${s}.next_due(p_now, p_queues, p_names, p_suspect_at);
+  end if;
 end $$;
 
 -- Milliseconds until a job is due, 0 where one is ready, null where none waits.

@@ -30,9 +30,9 @@ begin
         coalesce(i.data, 'null') as new_result
     ), ${finish(s)}, told as (
       insert into ${s}.tallies (queue, state, n)
-      select e.queue, v.state, v.sign * count(*)
-      from ended e cross join (values ('c'::"char", 1), ('r', -1)) v (state, sign)
-      group by e.queue, v.state, v.sign
+      select c.queue, v.state, v.sign * c.n
+      from (select queue, count(*) as n from ended group by queue) c
+        cross join (values ('c'::"char", 1), ('r', -1)) v (state, sign)
       returning queue
     )
     select (select array_agg(ord) from ended), (select array_agg(queue) from told)

@@ -42,7 +42,9 @@ create table ${s}.jobs (
   labels text,
   failure text,
   progress text,
-  constraint jobs_pkey primary key (id)
+  -- A claim writes a new version of the row, and with it a second entry of this index: in full pages
+  -- those made room for each other for 1.5 µs a job.
+  constraint jobs_pkey primary key (id) with (fillfactor = 45)
 ) with (
   -- A claim and a settlement leave two dead rows for each job: vacuum after thousands, not after a
   -- fifth of the table, and without naps.
@@ -56,7 +58,8 @@ create index jobs_ready on ${s}.jobs (queue, name, state, priority desc, run_at,
 create index jobs_future on ${s}.jobs (queue, name, run_at) where state = 'f';
 -- By queue, for its concurrency. No column of it changes when a lease is extended, so that
 -- heartbeats are heap-only updates; rescues read all of it, which is as much as runs at the moment.
-create index jobs_running on ${s}.jobs (queue) where state = 'r';
+-- The moment of the start has new entries follow the others instead of searching a place among equals.
+create index jobs_running on ${s}.jobs (queue, started_at) where state = 'r';
 create unique index jobs_unique on ${s}.jobs (name, unique_key) where unique_key is not null;
 
 create table ${s}.finished (

@@ -1,0 +1,66 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import pg from "pg";
+import { postgresStore } from "../../src/store/postgres/store.ts";
+import { createDatabase, type OwnServer, startOwnServer } from "../postgres.ts";
+import { startProxy } from "../sql/proxy.ts";
+import { Load, pause, until } from "./load.ts";
+
+/** Restarts the server under a load, and returns what was logged of it. */
+async function restart(
+  server: OwnServer,
+  load: Load,
+  how: "fast" | "immediate",
+  outageMs: number,
+): Promise<string[]> {
+  await load.start(20);
+  await load.works();
+  const before = load.log.lines.length;
+  await server.stop(how);
+  await pause(outageMs);
+  await until("health is red", () => load.health.at(-1) === "error");
+  const { ranAt } = load;
+  await server.start();
+  await until("jobs are run again", () => load.ranAt > ranAt);
+  await until("health is green", () => load.health.at(-1) === "ok");
+  assertEquals(load.health, ["ok", "error", "ok"]);
+  await load.works();
+  await load.verify();
+  assert(load.errors.length > 0, "nobody noticed");
+  for (const { code, transient } of load.errors) {
+    assertEquals([code, transient], ["store_unreachable", true]);
+  }
+  const lines = load.log.lines.slice(before).map(({ message }) => message);
+  const late = "an outcome came too late: the lease was lost"; // one for each answer that was lost
+  const told = lines.filter((line) => line !== late);
+  assert(told.length <= 20, told.join("\n"));
+  return lines;
+}
+
+describe("a restart of PostgreSQL under load", () => {
+  for (const [how, outageMs] of [["fast", 500], ["immediate", 5000]] as const) {
+    it(`of ${outageMs} ms (${how}) loses and doubles nothing, and is told once`, async () => {
+      await using server = await startOwnServer();
+      await using database = await createDatabase(server);
+      await using proxy = startProxy(database.url);
+      await using load = new Load(proxy.url);
+      const lines = await restart(server, load, how, outageMs);
+      assertEquals(lines.filter((line) => line === "database connection lost").length, 1);
+      // Before and after it ten in the pool and one that listens; the rest are tries in between.
+      assert(proxy.attempts <= 2 * 11 + 20, `${proxy.attempts} connections were attempted`);
+    });
+  }
+
+  it("loses and doubles nothing with a pool of the user's own either", async () => {
+    await using server = await startOwnServer();
+    await using database = await createDatabase(server);
+    const pool = new pg.Pool({ connectionString: database.url, max: 10 });
+    const store = postgresStore(pool);
+    {
+      await using load = new Load(null, { store });
+      await restart(server, load, "fast", 1000);
+    }
+    await store.close();
+    await pool.end();
+  });
+});
