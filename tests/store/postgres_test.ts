@@ -10,7 +10,6 @@ describe("postgresStore() over a URL", () => {
   testStore({
     name: "postgres",
     test: it,
-    withoutWorkflows: "it keeps none yet",
     open: ({ clock }) => {
       const schema = `case_${++schemas}`; // a schema takes 30 ms, a database 200
       const open = () => postgresStore(database.url, { clock, schema, maxConnections: 4 });

@@ -4,6 +4,7 @@ import { newId } from "../../core/id.ts";
 import type { JobRecord, JobState, NewJob } from "../../core/job.ts";
 import type { ClaimedJob, Lease } from "../../core/lease.ts";
 import type { Failure, JobOutcome, Outcome } from "../../core/outcome.ts";
+import { isRunName } from "../../core/run.ts";
 import type { ClaimRequest, Page, Settlement, SettleStatus, Store } from "../../store/store.ts";
 import type { HeldClock } from "../held_clock.ts";
 
@@ -147,7 +148,9 @@ export class CaseContext {
 
   /** Settles one lease. */
   async settle(lease: Lease, outcome: Outcome): Promise<SettleStatus> {
-    const [status] = await this.store.jobs.settle([{ lease, outcome } satisfies Settlement]);
+    const [job] = await this.store.jobs.get([lease.jobId]);
+    const isRun = job !== null && isRunName(job.name);
+    const [status] = await this.store.jobs.settle([{ lease, outcome, isRun } satisfies Settlement]);
     return status;
   }
 
