@@ -7,7 +7,10 @@ import type { SliceHost } from "../host.ts";
 
 /** What a step's function is given. */
 export interface StepContext {
-  /** Aborts when the step's time is over, its run is cancelled, or the worker stops. */
+  /**
+   * Aborts when the step's time is over, its run is cancelled, or the worker stops. What the function
+   * returns after an abort counts only if it never looked at the signal.
+   */
   readonly signal: AbortSignal;
   /** 1 for the first attempt. */
   readonly attempt: number;
@@ -57,8 +60,12 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
   const controller = new AbortController();
   const onLost = () => controller.abort();
   step.signal?.addEventListener("abort", onLost);
+  let listens = false;
   const context: StepContext = {
-    signal: controller.signal,
+    get signal() {
+      listens = true;
+      return controller.signal;
+    },
     attempt,
     idempotencyKey: `${host.runId}/${position}`,
   };
@@ -93,6 +100,7 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
       outOfTime.then(() => endsWithin(clock, GRACE_MS, working)),
     ]));
     if (timedOut !== null) throw timedOut;
+    if (listens && host.signal.aborted) return null; // it may be half the work
     const encoded = encode(value, `the result of step ${JSON.stringify(name)}`, host);
     return typeof encoded === "string"
       ? ended("completed", { result: encoded })

@@ -1,0 +1,366 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { constant } from "../../src/core/backoff.ts";
+import { sleep } from "../../src/core/clock.ts";
+import { cancel } from "../../src/core/outcome.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { defineWorkflow } from "../../src/workflow/definition.ts";
+import type { Step } from "../../src/workflow/step.ts";
+import { codeOf, errorOf, gate, startRig, turns, until } from "../harness.ts";
+
+const state = async (engine: Engine, id: string) => (await engine.runs.get(id))!.state;
+
+describe("runs that are looked at and changed", () => {
+  it("show each step with what came of it, and what they wait for until when", async () => {
+    const Flow = defineWorkflow({
+      name: "flow",
+      handler: async (_: null, step) => {
+        await step.run("a", () => 1);
+        await step.set("progress", 50);
+        await step.emit({ text: "half" });
+        await step.set("progress", 100);
+        await step.emit("done");
+        await step.run("bad", () => {
+          throw new Error("no");
+        }, { maxRetries: 0 }).catch(() => {});
+        return await step.waitForEvent("go", { timeout: "1h", key: "k" });
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow] });
+    const { engine } = rig;
+    const run = await engine.startWorkflow(Flow, null);
+    await until(async () => (await engine.runs.get(run.id))!.waitingFor.length > 0);
+    const timeline = await engine.runs.timeline(run.id);
+    assertEquals(timeline.map(({ name, kind, state, error }) => [name, kind, state, error]), [
+      ["a", "run", "completed", null],
+      ["progress", "set", "completed", null],
+      ["emit", "emit", "completed", null],
+      ["progress", "set", "completed", null],
+      ["emit#2", "emit", "completed", null],
+      ["bad", "run", "failed", "no"],
+      ["go", "event", "open", null],
+    ]);
+    assertEquals(timeline[6].waitingFor, {
+      step: "go",
+      kind: "event",
+      events: ["go"],
+      key: "k",
+      childRunId: null,
+      until: new Date(rig.clock.now() + 36e5),
+    });
+    assertEquals((await engine.runs.inspectStep(run.id, "a")).result, 1);
+    assertEquals(await codeOf(() => engine.runs.inspectStep(run.id, "b")), "not_found");
+    assertEquals(await engine.runs.values(run.id), { progress: 100 });
+    const messages = await engine.runs.messages(run.id);
+    assertEquals(messages.map(({ message }) => message), [{ text: "half" }, "done"]);
+    const after = await engine.runs.messages(run.id, { after: messages[0].position });
+    assertEquals(after.map(({ message }) => message), ["done"]);
+    await engine.publishEvent("go", "now", { key: "k" });
+    assertEquals(await engine.result(run.id), "now");
+  });
+
+  it("go on from a step: what was called before it is kept", async () => {
+    const done: string[] = [];
+    const Flow = defineWorkflow({
+      name: "flow",
+      handler: async (_: null, step) => {
+        for (const name of ["a", "b", "c"]) await step.run(name, () => done.push(name));
+        return done.length;
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow] });
+    const run = await rig.engine.startWorkflow(Flow, null);
+    await rig.engine.result(run.id);
+    assertEquals(await codeOf(() => rig.engine.runs.replayFrom(run.id, "x")), "not_found");
+    assertEquals((await rig.engine.runs.replayFrom(run.id, "b")).state, "running");
+    assertEquals(await rig.engine.result(run.id), 5);
+    assertEquals(done.join(""), "abcbc");
+  });
+
+  it("are retried as a whole: completed steps are kept, the one that failed is tried again", async () => {
+    const done: string[] = [];
+    let broken = true;
+    const Flow = defineWorkflow({
+      name: "flow",
+      maxRetries: 1,
+      backoff: constant("1m"),
+      handler: async (_: null, step) => {
+        await step.run("a", () => done.push("a"));
+        await step.run("b", () => {
+          done.push("b");
+          if (broken) throw new Error("broken");
+        }, { maxRetries: 0 });
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow] });
+    const { engine } = rig;
+    const run = await engine.startWorkflow(Flow, null);
+    await rig.reaches(run.jobId, "retrying");
+    await rig.advance("1m");
+    assertEquals((await errorOf(() => engine.result(run.id))).code, "run_failed");
+    assertEquals(done.join(""), "abb");
+    broken = false;
+    await engine.jobs.retry(run.jobId);
+    await engine.result(run.id);
+    assertEquals(done.join(""), "abbb");
+    assertEquals(await state(engine, run.id), "completed");
+  });
+
+  it("are replayed from the dead letters as new runs", async () => {
+    let broken = true;
+    const Flow = defineWorkflow({
+      name: "flow",
+      handler: async (n: number, step) => {
+        await step.run("a", () => {
+          if (broken) throw new Error("broken");
+        }, { maxRetries: 0 });
+        return n;
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow] });
+    const { engine } = rig;
+    const run = await engine.startWorkflow(Flow, 7);
+    await errorOf(() => engine.result(run.id));
+    broken = false;
+    const [letter] = await engine.dlq.list();
+    const job = await engine.dlq.replay(letter.id);
+    assertEquals(await engine.result(job.id.replace("job_", "run_")), 7);
+  });
+
+  it("end when their time is over, asleep or not, and undo what they did", async () => {
+    const undone: string[] = [];
+    const flow = (name: string, rest: (step: Step) => Promise<unknown>) =>
+      defineWorkflow({
+        name,
+        timeout: "1h",
+        handler: async (_: null, step) => {
+          await step.run("a", () => 1, { compensate: () => void undone.push(name) });
+          await rest(step);
+        },
+      });
+    const Asleep = flow("asleep", (step) => step.sleep("long", "1d"));
+    const Busy = flow(
+      "busy",
+      (step) => step.run("long", ({ signal }) => sleep(rig.clock, 864e5, signal)),
+    );
+    await using rig = await startRig({ jobs: [Asleep, Busy] });
+    const runs = [
+      await rig.engine.startWorkflow(Asleep, null),
+      await rig.engine.startWorkflow(Busy, null),
+    ];
+    await turns(50);
+    await rig.advance("61m");
+    for (const { id, name } of runs) {
+      const error = await errorOf(() => rig.engine.result(id));
+      assertEquals(error.message.includes("(timeout)"), true, error.message);
+      assert(undone.includes(name));
+    }
+  });
+
+  it("that are cancelled while they execute abort their step, and undo what they did if asked", async () => {
+    const undone: string[] = [];
+    const aborted = gate();
+    const Flow = defineWorkflow({
+      name: "flow",
+      handler: async (_: null, step) => {
+        await step.run("a", () => 1, { compensate: () => void undone.push("a") });
+        await step.run("b", async ({ signal }) => {
+          await sleep(rig.clock, 864e5, signal);
+          aborted.open();
+          signal.throwIfAborted();
+        });
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow] });
+    const { engine } = rig;
+    for (const compensate of [false, true]) {
+      const run = await engine.startWorkflow(Flow, null);
+      await until(async () => (await engine.runs.timeline(run.id)).length === 1);
+      await turns(20);
+      await engine.runs.cancel(run.id, { compensate });
+      await aborted.promise;
+      assertEquals(await codeOf(() => engine.result(run.id)), "cancelled");
+      assertEquals([await state(engine, run.id), undone.length], ["cancelled", compensate ? 1 : 0]);
+    }
+  });
+
+  it("that wait are cancelled at once, with their children", async () => {
+    const Child = defineWorkflow({
+      name: "child",
+      handler: (_: null, step) => step.waitForEvent("never"),
+    });
+    const Parent = defineWorkflow({
+      name: "parent",
+      handler: (_: null, step) => step.fanOut("children", Child, [null, null, null]),
+    });
+    await using rig = await startRig({ jobs: [Child, Parent] });
+    const { engine } = rig;
+    const run = await engine.startWorkflow(Parent, null);
+    const children = () => engine.runs.list({ parentRunId: run.id });
+    await until(async () => (await children()).filter((r) => r.waitingFor.length > 0).length === 3);
+    await engine.runs.cancel(run.id);
+    assertEquals((await children()).map(({ state }) => state), Array(3).fill("cancelled"));
+    assertEquals(await codeOf(() => engine.runs.cancel(run.id)), "wrong_state");
+  });
+
+  it("may cancel themselves", async () => {
+    const Flow = defineWorkflow({
+      name: "flow",
+      handler: async (_: null, step) => {
+        await step.run("a", () => {
+          throw cancel("not needed");
+        });
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow] });
+    const run = await rig.engine.startWorkflow(Flow, null);
+    assertEquals(await codeOf(() => rig.engine.result(run.id)), "cancelled");
+  });
+
+  it("say in the dead letters what is undone and what is not, and go on with that when retried", async () => {
+    const undone: string[] = [];
+    let stuck = true;
+    const Flow = defineWorkflow({
+      name: "flow",
+      handler: async (_: null, step) => {
+        for (const name of ["a", "b", "c"]) {
+          await step.run(name, () => name, {
+            maxRetries: 0,
+            compensate: () => {
+              if (name === "b" && stuck) throw new Error("bank is closed");
+              undone.push(name);
+            },
+          });
+        }
+        throw new Error("no");
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow] });
+    const { engine } = rig;
+    const run = await engine.startWorkflow(Flow, null);
+    await errorOf(() => engine.result(run.id));
+    const [letter] = await engine.dlq.list();
+    assertEquals(letter.reason, "compensation_failed");
+    assertEquals(
+      letter.error,
+      "Cannot undo b: bank is closed. Undone: c. Not undone: b, a. The run had failed: no",
+    );
+    stuck = false;
+    await engine.jobs.retry(run.jobId);
+    assertEquals(await state(engine, run.id), "compensating");
+    const error = await errorOf(() => engine.result(run.id));
+    assert(error.message.endsWith("no"), error.message);
+    assertEquals(undone, ["c", "b", "a"]);
+  });
+});
+
+describe("an engine with workflows", () => {
+  it("takes the latest version for a new run, and leaves runs of a version that it lacks", async () => {
+    const flow = (version: number) =>
+      defineWorkflow({
+        name: "flow",
+        version,
+        handler: async (_: null, step) => {
+          await step.sleep("nap", "1m");
+          return version;
+        },
+      });
+    const [One, Two] = [flow(1), flow(2)];
+    await using rig = await startRig({ jobs: [One], concurrency: 2 });
+    const old = await rig.engine.startWorkflow("flow", null);
+    await turns(50);
+    await rig.stop();
+    const newer = await rig.add({ jobs: [Two] });
+    const run = await newer.startWorkflow("flow", null);
+    assertEquals([old.version, run.version], [1, 2]);
+    await turns(50);
+    await rig.advance("3m");
+    assertEquals(await newer.result(run.id), 2);
+    assertEquals((await newer.stats()).unserved, [{ name: "flow", version: 1, runs: 1 }]);
+    assertEquals(rig.log.count("runs wait for a version"), 1, "told once");
+    newer.register(One);
+    assertEquals(await newer.result(old.id), 1);
+    assertEquals((await newer.stats()).unserved, []);
+  });
+
+  it("that stops does not fail runs: another goes on, and what was finished is kept", async () => {
+    const done: string[] = [];
+    const Flow = defineWorkflow({
+      name: "flow",
+      handler: async (_: null, step) => {
+        await step.run("a", () => done.push("a"), { compensate: () => done.push("undone") });
+        return await step.run("b", async ({ signal }) => {
+          done.push("b");
+          if (done.length === 2) {
+            await sleep(rig.clock, 864e5, signal);
+            signal.throwIfAborted();
+          }
+          return done.join("");
+        }, { maxRetries: 0 });
+      },
+    });
+    await using rig = await startRig({ jobs: [Flow], shutdownTimeout: "1s" });
+    const run = await rig.engine.startWorkflow(Flow, null);
+    await until(() => done.length === 2);
+    await rig.stop();
+    assertEquals((await rig.job(run.jobId))!.state, "pending");
+    const other = await rig.add({ jobs: [Flow] });
+    assertEquals(await other.result(run.id), "abb");
+  });
+
+  it("writes once for each step of a lone run, and shares writes among many", async () => {
+    const Five = defineWorkflow({
+      name: "five",
+      handler: async (_: null, step) => {
+        for (let i = 0; i < 5; i++) await step.run(`s${i}`, () => i);
+      },
+    });
+    const writes: number[] = [];
+    await using rig = await startRig({
+      jobs: [Five],
+      concurrency: 100,
+      around: async ({ name, args }, proceed) => {
+        if (name === "runs.save") writes.push(args[0].length);
+        if (name === "runs.save") await turns(1); // as a store that is not in memory
+        return await proceed();
+      },
+    });
+    await rig.engine.result((await rig.engine.startWorkflow(Five, null)).id);
+    assertEquals(writes.splice(0), [1, 1, 1, 1, 1]);
+    const runs = await Promise.all(
+      Array.from({ length: 100 }, () => rig.engine.startWorkflow(Five, null)),
+    );
+    await Promise.all(runs.map(({ id }) => rig.engine.result(id)));
+    assertEquals(writes.reduce((sum, n) => sum + n), 500);
+    assert(writes.length <= 50, `${writes.length} writes for 500 steps`);
+  });
+
+  it("holds nothing for 10,000 runs that are asleep, and wakes them without a storm", async () => {
+    const Nap = defineWorkflow({
+      name: "nap",
+      handler: async (_: null, step) => void await step.sleep("nap", "10m"),
+    });
+    let calls = 0;
+    await using rig = await startRig({
+      jobs: [Nap],
+      concurrency: 50,
+      around: (_, proceed) => (calls++, proceed()),
+    });
+    const before = rig.clock.armed;
+    await Promise.all(
+      Array.from({ length: 10_000 }, () => rig.engine.startWorkflow(Nap, null)),
+    );
+    await until(async () => {
+      const { items } = await rig.store.runs!.list({ limit: 10_000, offset: 0 });
+      return items.every(({ open }) => open.length === 1);
+    });
+    await turns(10);
+    assert(rig.clock.armed < before + 10, `${rig.clock.armed} timers, ${before} before`);
+    assertEquals((await rig.store.jobs.counts()).running, 0);
+    calls = 0;
+    await rig.advance("10m");
+    await rig.drained();
+    assertEquals((await rig.engine.stats()).workflows.completed, 10_000);
+    assert(calls < 10_000, `${calls} calls of the store for 10,000 runs`);
+  });
+});
