@@ -61,7 +61,7 @@ export {
   type WorkflowDefinition,
   type WorkflowOptions,
 } from "./src/workflow/definition.ts";
-export type { Step } from "./src/workflow/step.ts";
+export type { Step, WorkflowOf } from "./src/workflow/step.ts";
 export type { StepContext } from "./src/workflow/steps/attempt.ts";
 export type { StepOptions } from "./src/workflow/steps/run.ts";
 export type { WaitOptions } from "./src/workflow/steps/wait.ts";

@@ -1,6 +1,6 @@
 import type { Backoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { DispatchError } from "../core/errors.ts";
+import type { DispatchError } from "../core/errors.ts";
 import { encodeJson } from "../core/json.ts";
 import { decideFailure, isJobSignal, type Outcome, toFailure } from "../core/outcome.ts";
 import { checkInput } from "./check_input.ts";

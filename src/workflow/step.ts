@@ -11,7 +11,7 @@ import { emitStep, setStep, valueStep } from "./steps/value.ts";
 import { eventStep, sleepStep, type WaitOptions } from "./steps/wait.ts";
 
 /** A workflow, or the name of one. */
-type WorkflowOf<Input, Output> = WorkflowDefinition<Input, Output> | string;
+export type WorkflowOf<Input, Output> = WorkflowDefinition<Input, Output> | string;
 
 /**
  * What a workflow does, it does by steps. Each is remembered, together with its result or its
