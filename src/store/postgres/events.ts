@@ -5,6 +5,7 @@ import type { EventStore } from "../run_store.ts";
 import { arrayOf, textArray } from "./array.ts";
 import { SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
+import { isUniqueViolation } from "./enqueue.ts";
 import type { RunStatements } from "./run_statements.ts";
 import { fromUuid, toUuid, unchecked } from "./uuid.ts";
 import type { Wake } from "./wake.ts";
@@ -33,7 +34,15 @@ export class PostgresEvents implements EventStore {
     this.#wake = wake;
   }
 
+  /** Two that bring the same idempotency key at once may meet in the index: the second try finds it. */
   async publish(events: readonly NewEvent[]): Promise<EventRecord[]> {
+    return await this.#publish(events).catch((error) => {
+      if (!isUniqueViolation(error)) throw error;
+      return this.#publish(events);
+    });
+  }
+
+  async #publish(events: readonly NewEvent[]): Promise<EventRecord[]> {
     if (events.length === 0) return [];
     const params = [
       this.#database.now,

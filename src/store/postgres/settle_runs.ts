@@ -72,14 +72,15 @@ function settleEnds(
   sent: readonly Sent<Settlement>[],
 ): Promise<SettleRow[]> {
   const outcomes = sent.map(({ item }) => item.outcome);
+  const plain = outcomes.every(({ kind }) => kind === "complete");
   const rewinds = outcomes.map((outcome) => "rewind" in outcome ? outcome.rewind ?? null : null);
   return executor.query<SettleRow & Record<string, string | number | null>>(sql.settleRuns, [
     now,
     arrayOf(sent.map(({ uuid }) => uuid)),
     arrayOf(sent.map(({ item }) => item.lease.token)),
     textArray(outcomes.map(dataOf)),
-    arrayOf(outcomes.map(({ kind }) => kind)),
-    arrayOf(outcomes.map((outcome) => "delayMs" in outcome ? outcome.delayMs : 0)),
+    plain ? null : arrayOf(outcomes.map(({ kind }) => kind)),
+    plain ? null : arrayOf(outcomes.map((outcome) => "delayMs" in outcome ? outcome.delayMs : 0)),
     SUSPECT_AT,
     arrayOf(rewinds.map((rewind) => rewind?.step ?? null)),
     arrayOf(rewinds.map((rewind) => rewind?.from ?? null)),
