@@ -127,6 +127,15 @@ export {
 
 // Stores
 export { memoryStore, type MemoryStoreOptions } from "./src/store/memory/store.ts";
+export { kvStore, type KvStoreOptions } from "./src/store/kv/store.ts";
+export type {
+  KvAtomic,
+  KvClient,
+  KvEntry,
+  KvKey,
+  KvListOptions,
+  KvSelector,
+} from "./src/store/kv/client.ts";
 export { postgresStore, type PostgresStoreOptions } from "./src/extension/postgres.ts";
 export type * from "./src/store/store.ts";
 export type { ClaimedJob, Lease, LeaseStatus, LeaseToken } from "./src/core/lease.ts";

@@ -1,6 +1,6 @@
 import { type Context, Hono } from "@hono/hono";
 import { DispatchError, engineFrom, type Extension } from "@dispatch/dispatch";
-import { BrokenImport, FlakyReport, WelcomeMail } from "./jobs.ts";
+import { BrokenImport, FlakyReport, LongExport, WelcomeMail } from "./jobs.ts";
 
 /** The demo's application: three routes that enqueue, and Dispatch's own under /api/dispatch. */
 export function createDemo(dispatch: Extension): Hono {
@@ -26,6 +26,13 @@ export function createDemo(dispatch: Extension): Hono {
     return c.json({ job: job.id, see: `${api}/v1/jobs/${job.id}` }, 202);
   });
 
+  app.post("/export", async (c) => {
+    const seconds = c.req.query("seconds");
+    const input = seconds === undefined ? {} : { seconds: Number(seconds) };
+    const job = await engineFrom(c).enqueue(LongExport, input);
+    return c.json({ job: job.id, see: `${api}/v1/jobs/${job.id}` }, 202);
+  });
+
   app.onError((error, c) => {
     if (!(error instanceof DispatchError)) throw error;
     return c.json({ error: error.message, code: error.code }, 422);
@@ -46,6 +53,9 @@ export function guide(origin: string, api: string): string {
   # a job that always fails; two retries later it is in the dead letters
   curl -X POST ${origin}/import
 
+  # a job of ten seconds: kill the demo meanwhile (kill -9), start it again, and it is finished
+  curl -X POST ${origin}/export
+
   # what became of them
   curl ${origin}${api}/v1/jobs
   curl ${origin}${api}/v1/stats
@@ -54,7 +64,7 @@ export function guide(origin: string, api: string): string {
   # run a dead letter again, with an id from the list above
   curl -X POST ${origin}${api}/v1/dlq/<id>/replay
 
-Ctrl-C stops it: running jobs are finished first.
+Ctrl-C stops it: running jobs are finished first. The jobs are kept in .dispatch/demo.kv.
 `;
 }
 

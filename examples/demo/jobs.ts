@@ -33,6 +33,22 @@ export const FlakyReport = defineJob({
   },
 });
 
+/** Takes its time: long enough to kill the demo meanwhile. */
+export const LongExport = defineJob({
+  name: "long_export",
+  input: v.object({ seconds: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(60)), 10) }),
+  handler: async ({ seconds }, job) => {
+    console.log(`  long_export: attempt ${job.attempt} begins`);
+    for (let second = 0; second < seconds; second++) {
+      await job.progress({ second, of: seconds });
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      job.signal.throwIfAborted();
+    }
+    console.log("  long_export: done");
+    return { attempts: job.attempt };
+  },
+});
+
 /** Always fails: after two retries it is in the dead letters. */
 export const BrokenImport = defineJob({
   name: "broken_import",

@@ -1,14 +1,20 @@
-/** `deno task demo`: a small application whose requests become jobs. */
-import { createExtension } from "@dispatch/dispatch";
+/** `deno task demo`: a small application whose requests become jobs, which outlive it. */
+import { createExtension, createRegistry } from "@dispatch/dispatch";
 import { createDemo, guide } from "./app.ts";
-import { BrokenImport, FlakyReport, WelcomeMail } from "./jobs.ts";
+import { BrokenImport, FlakyReport, LongExport, WelcomeMail } from "./jobs.ts";
 
 const port = Number(Deno.env.get("PORT") ?? 8000);
+const folder = Deno.env.get("DEMO_FOLDER") ?? ".dispatch";
+await Deno.mkdir(folder, { recursive: true });
 
 const dispatch = createExtension({
-  jobs: [WelcomeMail, FlakyReport, BrokenImport],
+  registry: createRegistry({ kvs: { default: `${folder}/demo.kv` } }),
+  groveKv: "default",
+  jobs: [WelcomeMail, FlakyReport, BrokenImport, LongExport],
   config: false,
   shutdownTimeout: "10s",
+  leaseDuration: "5s", // so soon the jobs of a process that was killed are taken up by the next
+  heartbeatInterval: "1s",
 });
 await dispatch.start();
 

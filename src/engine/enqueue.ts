@@ -32,7 +32,7 @@ export interface EnqueueOptions {
   scope?: Scope;
   /**
    * Your own open transaction of the store's database (of postgres.js, node-postgres, @db/postgres or
-   * PGlite): the job exists exactly when it commits. Hooks are not told, since nobody knows whether
+   * PGlite), or atomic operation of its Deno KV: the job exists exactly when it commits. Hooks are not told, since nobody knows whether
    * it does.
    */
   tx?: unknown;

@@ -1,13 +1,25 @@
 /** Work for so long is claimed ahead of free slots. */
 const HORIZON_MS = 50;
 /** At most so many jobs wait in this process for a slot. */
-const MAX_AHEAD = 500;
+const MAX_AHEAD = 1000;
 /** Weight of the latest job in the average. */
 const WEIGHT = 0.1;
 
+/** What a worker has at the moment: slots, and jobs in each part of it. */
+export interface Held {
+  /** Jobs that may run at once. */
+  readonly slots: number;
+  /** Jobs that do. */
+  readonly running: number;
+  /** Claimed, and waiting for a slot. */
+  readonly ahead: number;
+  /** Ended, and not yet written. */
+  readonly unsettled: number;
+}
+
 /**
  * Decides how many jobs to claim beyond the free slots: those that will be finished within 50 ms,
- * at most 500, going by how long handlers took lately. Short jobs are then claimed in hundreds (a
+ * at most 1,000, going by how long handlers took lately. Short jobs are then claimed in hundreds (a
  * round trip for each would cost more than the job), long ones not at all.
  *
  * Times are real also under a held clock: it is this machine that is measured.
@@ -25,8 +37,21 @@ export class LookAhead {
     this.#endedSinceCheck = true;
   }
 
-  /** How many jobs to hold ready for so many slots. */
-  size(slots: number): number {
+  /**
+   * How many jobs to claim now: free slots and look-ahead, less what is already here. At most half of
+   * the look-ahead at once, so that the next claim can be under way while that half is run.
+   */
+  room({ slots, running, ahead, unsettled }: Held): number {
+    const size = this.#size(slots);
+    const free = slots - running;
+    // Between two jobs slots are free for a moment: a claim for those alone would be a small one.
+    if (ahead >= free && ahead * 2 > size) return 0;
+    // What is not settled stays within bounds also where the store cannot keep up.
+    const budget = Math.floor(1.5 * size) + 2 * slots - ahead - unsettled;
+    return Math.max(0, Math.min(budget, free + size - ahead, Math.max(free, size >> 1)));
+  }
+
+  #size(slots: number): number {
     if (this.#averageMs === null) return 0;
     return Math.min(MAX_AHEAD, Math.floor(slots * HORIZON_MS / Math.max(this.#averageMs, 0.01)));
   }

@@ -1,5 +1,6 @@
 import { type Clock, sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import type { JobRecord } from "../core/job.ts";
 import type { ClaimedJob } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
@@ -10,6 +11,8 @@ import type { SettleStatus, Store } from "../store/store.ts";
 export interface Ended {
   readonly claim: ClaimedJob;
   readonly outcome: Outcome;
+  /** It was sent before, and nobody knows whether it was written: only the answer may be lost. */
+  uncertain: boolean;
   /** Refusals when it was sent alone. */
   refusals: number;
   /** Those of them between which others were accepted: they are its own fault. */
@@ -77,7 +80,7 @@ export class Settler {
   }
 
   add(claim: ClaimedJob, outcome: Outcome): void {
-    this.#waiting.push({ claim, outcome, refusals: 0, faults: 0, writesThen: 0 });
+    this.#waiting.push({ claim, outcome, uncertain: false, refusals: 0, faults: 0, writesThen: 0 });
     if (!this.#flushing) void this.#flush();
   }
 
@@ -123,11 +126,28 @@ export class Settler {
       await this.#keep(batch, messageOf(thrown));
       return;
     }
+    if (batch.some((ended, i) => ended.uncertain && statuses[i] === "lost")) {
+      statuses = await this.#lookUp(batch, statuses);
+    }
     this.#underWay = [];
     this.#errors = 0;
     this.#writes++;
     this.#limit = Math.min(MAX_BATCH, this.#limit * 2);
     for (let i = 0; i < batch.length; i++) this.#onSettled(batch[i], statuses[i]);
+  }
+
+  /** Tells those that an earlier try has written from those whose lease was lost. */
+  async #lookUp(batch: readonly Ended[], statuses: SettleStatus[]): Promise<SettleStatus[]> {
+    try {
+      const jobs = await this.#store.jobs.get(batch.map(({ claim }) => claim.job.id));
+      return batch.map(({ claim, outcome, uncertain }, i) =>
+        uncertain && statuses[i] === "lost" && isEndOf(jobs[i], claim.job, outcome)
+          ? "settled"
+          : statuses[i]
+      );
+    } catch {
+      return statuses; // the store is gone again: what it said stands
+    }
   }
 
   /** Has a batch that could not be written tried again. */
@@ -138,6 +158,7 @@ export class Settler {
     const refused = await this.#storeAnswers();
     this.#underWay = [];
     if (this.#closed.signal.aborted) return;
+    for (const ended of batch) ended.uncertain = true;
     if (refused && batch.length === 1) return await this.#putAside(batch[0], error);
     this.#waiting.unshift(...batch);
     if (refused) this.#limit = Math.max(1, batch.length >> 2);
@@ -169,5 +190,26 @@ export class Settler {
   /** Tells a refused write from an outage, which is no fault of the batch. */
   #storeAnswers(): Promise<boolean> {
     return this.#store.ping().then(() => true, () => false);
+  }
+}
+
+/** Whether a job is as this outcome of this attempt left it; a retry may have been claimed since. */
+function isEndOf(job: JobRecord | null, claimed: JobRecord, outcome: Outcome): boolean {
+  if (job === null || job.attempt !== claimed.attempt || job.workerId !== claimed.workerId) {
+    return false;
+  }
+  switch (outcome.kind) {
+    case "complete":
+      return job.state === "completed";
+    case "retry":
+      return job.state === "retrying";
+    case "dead":
+      return job.state === "failed";
+    case "cancel":
+      return job.state === "cancelled";
+    case "release":
+    case "park":
+    case "compensate":
+      return false; // it has left no trace, and nobody is told of it
   }
 }

@@ -171,20 +171,21 @@ export class Worker {
       if (claimed.length >= room) this.#mayHaveMore = true;
       for (const job of claimed) this.#ahead.push(job);
       if (this.#stopping) return this.release();
-      this.#fill();
+      // The next claim is on its way before these run. Two turns: clients send in one of their own.
+      if (this.#mayHaveMore) void this.#yield(2);
+      else this.#fill();
       if (this.#ahead.size > 0) this.#armShed();
     }
   }
 
-  /** How many jobs to claim now: free slots and look-ahead, less what is already here. */
+  /** How many jobs to claim now. */
   #room(): number {
-    const { concurrency, settler } = this.#options;
-    const ahead = this.#lookAhead.size(concurrency);
-    if (settler.size > 2 * (concurrency + ahead)) return 0; // the store cannot keep up
-    const free = concurrency - this.#running.size;
-    // Between two jobs slots are free for a moment: a claim for those alone would be a small one.
-    if (this.#ahead.size >= free && this.#ahead.size * 2 > ahead) return 0;
-    return Math.max(0, free + ahead - this.#ahead.size);
+    return this.#lookAhead.room({
+      slots: this.#options.concurrency,
+      running: this.#running.size,
+      ahead: this.#ahead.size,
+      unsettled: this.#options.settler.size,
+    });
   }
 
   /** Starts what is ahead, as far as there are slots. */
@@ -206,7 +207,7 @@ export class Worker {
     const now = Date.now();
     this.#lookAhead.note(since, now);
     if (!this.#running.has(execution)) return; // it was given up meanwhile
-    if (Math.abs(now - this.#lastTurn) > TURN_MS) this.#yield(); // clocks also step back
+    if (Math.abs(now - this.#lastTurn) > TURN_MS) void this.#yield(); // clocks also step back
     this.#end(execution, outcome);
   }
 
@@ -230,14 +231,13 @@ export class Worker {
   }
 
   /** Starts nothing until timers and I/O had their turn: heartbeats and the host's requests. */
-  #yield(): void {
+  async #yield(turns = 1): Promise<void> {
     if (this.#yielding) return;
     this.#yielding = true;
-    void yieldToEventLoop().then(() => {
-      this.#yielding = false;
-      this.#lastTurn = Date.now();
-      this.#fill();
-    });
+    for (let turn = 0; turn < turns; turn++) await yieldToEventLoop();
+    this.#yielding = false;
+    this.#lastTurn = Date.now();
+    this.#fill();
   }
 
   /** Waits for a hint, for room, or for the poll timer. */

@@ -1,14 +1,13 @@
 /** Which store an extension works on. */
 
 import type { Clock } from "../core/clock.ts";
-import { DispatchError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { memoryStore } from "../store/memory/store.ts";
 import type { Store } from "../store/store.ts";
 import { databaseUrl, type Environment } from "./database_url.ts";
 import { openDatabase } from "./open_database.ts";
+import { openKvStore } from "./open_kv.ts";
 import type { Handle, Registry, RegistryEntry } from "./registry.ts";
-import { VERSION } from "../core/version.ts";
 
 /** A store that was made for an extension, and how to let go of all that was opened for it. */
 export interface OpenedStore {
@@ -36,10 +35,10 @@ export interface Openers {
   readonly kv: OpenStore;
 }
 
-/** The openers of this version. */
+/** The openers of the stores that there are. */
 export const OPENERS: Openers = {
   database: openDatabase,
-  kv: (_handle, name) => Promise.reject(notAvailable("KV", "Deno KV", name)),
+  kv: openKvStore,
 };
 
 /** What a store is chosen by. */
@@ -101,17 +100,4 @@ export function storeWarning(choice: StoreChoice): string | null {
     ? `to use the registered KV, set groveKv: ${JSON.stringify(kv)}`
     : "for one that does, pass `store`";
   return `jobs are kept in memory: nothing survives a restart; ${remedy}`;
-}
-
-function notAvailable(kind: string, what: string, name: string): DispatchError {
-  return new DispatchError(
-    "store_not_available",
-    `Cannot use ${kind} ${
-      JSON.stringify(name)
-    }: ${what} stores are not available in this version ` +
-      `(${VERSION})`,
-    {
-      hint: "Leave groveDatabase and groveKv unset to use the in-memory store, or pass `store`.",
-    },
-  );
 }

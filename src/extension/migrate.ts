@@ -2,6 +2,7 @@
  * The command that brings a database up to date before a new release of an application starts:
  *
  *     deno run -A jsr:@dispatch/dispatch/migrate --url postgres://…
+ *     npx dispatch-migrate --url postgres://…
  *
  * `--help` tells the rest. An application migrates at its start as well, unless `disableMigrate` is
  * set; the command is for those who want to do it apart, with rights that the application lacks.

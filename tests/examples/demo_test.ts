@@ -4,13 +4,20 @@ import { example } from "./run.ts";
 
 /** The demo as a process of its own, on a free port and with an outbox of its own. */
 class Demo {
-  readonly outbox: string = Deno.makeTempDirSync({ prefix: "dispatch-demo-" });
-  readonly #process = example("examples/demo/main.ts", {
-    env: { PORT: "0", OUTBOX: this.outbox },
-  }).spawn();
-  readonly #stdout = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  readonly outbox: string;
+  readonly #process: Deno.ChildProcess;
+  readonly #stdout: ReadableStreamDefaultReader<string>;
   #printed = "";
   #origin = "";
+
+  /** @param outbox that of a demo which went on in the same folder, if any */
+  constructor(outbox: string = Deno.makeTempDirSync({ prefix: "dispatch-demo-" })) {
+    this.outbox = outbox;
+    this.#process = example("examples/demo/main.ts", {
+      env: { PORT: "0", OUTBOX: outbox, DEMO_FOLDER: outbox },
+    }).spawn();
+    this.#stdout = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
 
   /** Reads what it prints until the text appears. */
   async prints(text: string): Promise<string> {
@@ -54,13 +61,17 @@ class Demo {
     return (await this.#process.status).code;
   }
 
-  async dispose(): Promise<void> {
+  async kill(): Promise<void> {
     try {
       this.#process.kill("SIGKILL");
     } catch { /* it has ended */ }
     await this.#process.status;
     await this.#stdout.cancel();
     await this.#process.stderr.cancel();
+  }
+
+  async dispose(): Promise<void> {
+    await this.kill();
     await Deno.remove(this.outbox, { recursive: true });
   }
 }
@@ -109,6 +120,16 @@ describe("the demo", () => {
     assertEquals(replay.status, 201);
     await demo.job(replay.body.id, "failed");
     assertEquals((await demo.call("GET", "/api/dispatch/v1/dlq/count")).body, { count: 2 });
+  });
+
+  it("that is killed in the middle of a job is followed by one that finishes it", async () => {
+    const { body } = await demo.call("POST", "/export?seconds=3");
+    await demo.prints("attempt 1 begins");
+    await demo.job(body.job, "running");
+    await demo.kill();
+    demo = new Demo(demo.outbox);
+    await demo.ready();
+    assertEquals((await demo.job(body.job, "completed")).result, { attempts: 2 });
   });
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -12,7 +12,7 @@ const entries = () =>
     kvs: { default: "default.kv", jobs: "jobs.kv" },
   });
 
-/** Openers that stand for those of a later version, and tell what they were asked. */
+/** Openers that open nothing, and tell what they were asked. */
 function openers(): Openers & { readonly asked: string[] } {
   const asked: string[] = [];
   const open = (kind: string) => (handle: unknown, name: string) => {
@@ -106,14 +106,5 @@ describe("the store", () => {
     assertEquals(await codeOf(() => make({ groveKv: "" }).start()), "unknown_kv");
     const fromYaml = makeFrom({ "app.yml": "dispatch: {grove_kv: x}\n" }, { registry: entries() });
     assertEquals(await codeOf(() => fromYaml.start()), "unknown_kv");
-  });
-
-  it("of a kind that this version does not have is an error that says so", async () => {
-    const kv = await errorOf(() => make({ registry: entries(), groveKv: "jobs" }).start());
-    assertEquals(kv.code, "store_not_available");
-    assertEquals(
-      kv.message,
-      'Cannot use KV "jobs": Deno KV stores are not available in this version (0.1.0)',
-    );
   });
 });

@@ -4,6 +4,9 @@ import { silentLogger } from "../../src/core/logger.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
 import { example } from "../examples/run.ts";
+import { kvStore } from "../../src/store/kv/store.ts";
+import type { Store } from "../../src/store/store.ts";
+import { tempFolder } from "../kv.ts";
 import { createDatabase } from "../postgres.ts";
 
 /** A worker as a process of its own. */
@@ -12,9 +15,9 @@ class WorkerProcess implements AsyncDisposable {
   readonly #stdout: ReadableStreamDefaultReader<string>;
   #printed = "";
 
-  constructor(url: string) {
+  constructor(env: Record<string, string>) {
     this.#process = example("tests/scenarios/worker.ts", {
-      env: { DATABASE_URL: url },
+      env,
       stderr: "inherit",
     }).spawn();
     this.#stdout = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
@@ -38,25 +41,59 @@ class WorkerProcess implements AsyncDisposable {
   }
 }
 
+/** A store, and what has a worker process use the same. */
+interface Shared extends AsyncDisposable {
+  readonly store: Store;
+  readonly env: Record<string, string>;
+}
+
+async function inPostgres(): Promise<Shared> {
+  const database = await createDatabase();
+  const store = postgresStore(database.url, { maxConnections: 2 });
+  return {
+    store,
+    env: { DATABASE_URL: database.url },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
+
+async function inKv(): Promise<Shared> {
+  const folder = await tempFolder();
+  const path = `${folder.path}/jobs.kv`;
+  return {
+    store: kvStore(path),
+    env: { KV_PATH: path },
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+async function isFollowed(open: () => Promise<Shared>): Promise<void> {
+  await using shared = await open();
+  const { store, env } = shared;
+  await store.migrate();
+  const engine = new Engine({ concurrency: 0, logger: silentLogger });
+  await engine.start(store);
+  const { id } = await engine.enqueue("stubborn", null);
+  {
+    await using doomed = new WorkerProcess(env);
+    await doomed.prints(`started ${id}`);
+    assertEquals((await engine.jobs.get(id))?.state, "running");
+  }
+  assertEquals((await engine.jobs.get(id))?.state, "running", "nobody has noticed yet");
+  await using _heir = new WorkerProcess(env);
+  assertEquals(await engine.result(id, { timeout: "60s" }), { attempt: 2 });
+  const job = await engine.jobs.get(id);
+  assertEquals([job?.retryCount, await engine.dlq.count()], [0, 0], "a crash is no failure");
+  await engine.stop();
+  await store.close();
+}
+
 describe("a worker that is killed with SIGKILL", () => {
   it("in the middle of a job leaves it to the next one, once its lease has run out", async () => {
-    await using database = await createDatabase();
-    const store = postgresStore(database.url, { maxConnections: 2 });
-    await store.migrate();
-    const engine = new Engine({ concurrency: 0, logger: silentLogger });
-    await engine.start(store);
-    const { id } = await engine.enqueue("stubborn", null);
-    {
-      await using doomed = new WorkerProcess(database.url);
-      await doomed.prints(`started ${id}`);
-      assertEquals((await engine.jobs.get(id))?.state, "running");
-    }
-    assertEquals((await engine.jobs.get(id))?.state, "running", "nobody has noticed yet");
-    await using _heir = new WorkerProcess(database.url);
-    assertEquals(await engine.result(id, { timeout: "60s" }), { attempt: 2 });
-    const job = await engine.jobs.get(id);
-    assertEquals([job?.retryCount, await engine.dlq.count()], [0, 0], "a crash is no failure");
-    await engine.stop();
-    await store.close();
+    await isFollowed(inPostgres);
+  });
+
+  it("in the middle of a job in a KV leaves it to the next one as well", async () => {
+    await isFollowed(inKv);
   });
 });

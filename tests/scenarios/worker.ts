@@ -1,6 +1,6 @@
 /**
- * A worker process for the crash test: runs jobs of the database that DATABASE_URL names, and prints
- * the id of each that it starts. The first attempt of a job never ends.
+ * A worker process for the crash test: runs jobs of the database that DATABASE_URL names, or of the KV
+ * at KV_PATH, and prints the id of each that it starts. The first attempt of a job never ends.
  */
 import { createExtension, createRegistry, defineJob, silentLogger } from "@dispatch/dispatch";
 
@@ -13,9 +13,14 @@ const Stubborn = defineJob({
   },
 });
 
+const kv = Deno.env.get("KV_PATH");
 const dispatch = createExtension({
-  registry: createRegistry({ databases: { default: Deno.env.get("DATABASE_URL")! } }),
-  groveDatabase: "",
+  ...(kv === undefined
+    ? {
+      registry: createRegistry({ databases: { default: Deno.env.get("DATABASE_URL")! } }),
+      groveDatabase: "",
+    }
+    : { registry: createRegistry({ kvs: { default: kv } }), groveKv: "" }),
   jobs: [Stubborn],
   leaseDuration: "2s",
   heartbeatInterval: "500ms",

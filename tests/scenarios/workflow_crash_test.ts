@@ -20,7 +20,7 @@ describe("a process that is killed with SIGKILL in the middle of a workflow", ()
     it(`after "${until}" is followed by one that does no finished step again`, async () => {
       await using database = await createDatabase();
       const env = { DATABASE_URL: database.url };
-      const first = example("examples/09_order_saga.ts", { env, stderr: "inherit" }).spawn();
+      const first = example("examples/15_order_saga.ts", { env, stderr: "inherit" }).spawn();
       const reader = first.stdout.pipeThrough(new TextDecoderStream()).getReader();
       for (let printed = ""; !printed.includes(until);) {
         const { value, done } = await reader.read();
@@ -36,7 +36,7 @@ describe("a process that is killed with SIGKILL in the middle of a workflow", ()
       ]);
       const [job] = await store.jobs.get([JOB]);
       assert(job !== null && job.completedAt === null, "it is not in the middle");
-      const second = await example("examples/09_order_saga.ts", { env, stderr: "inherit" })
+      const second = await example("examples/15_order_saga.ts", { env, stderr: "inherit" })
         .output();
       assertEquals(second.code, 0);
       const printed = new TextDecoder().decode(second.stdout);

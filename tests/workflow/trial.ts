@@ -64,7 +64,11 @@ export class Trial implements AsyncDisposable {
       for (const event of late.splice(0, 1)) await send(event);
       await this.rig.advance("7s");
       const left = await this.#unfinished();
-      left.forEach(assertAwaited);
+      // A store that is read in two steps may show a run as it never was: then it is read again.
+      const lost = left.filter((run) => !isAwaited(run)).map(({ job }) => job.id);
+      for (const run of await this.rig.store.runs!.get(lost)) {
+        assert(run === null || isAwaited(run), `${run?.job.id} waits for nothing`);
+      }
       if (left.length === 0 && late.length === 0) break;
     }
     await this.#check(id);
@@ -159,9 +163,8 @@ export class Trial implements AsyncDisposable {
 }
 
 /** A run that is not executing is due some time, or something of it is open. */
-function assertAwaited({ job, open }: RunRecord): void {
-  if (job.state === "running" || job.runAt < NEVER) return;
-  assert(open.length > 0, `${job.id} waits for nothing`);
+function isAwaited({ job, open }: RunRecord): boolean {
+  return job.state !== "pending" || job.runAt < NEVER || open.length > 0;
 }
 
 function canBeUndone(program: Program, place: string): boolean {

@@ -12,19 +12,24 @@ const MAX_TRIES = 20;
 /**
  * Adds jobs with one statement. Its answer is a single moment: all else is known here, and reading
  * back a thousand rows cost as much as inserting them.
+ *
+ * @param channel where jobs that are {@link areAlike | alike} tell others of themselves
  */
 export async function enqueue(
   executor: Pick<SqlExecutor, "query">,
   sql: Statements,
   now: string | null,
   jobs: readonly NewJob[],
+  channel: string | null = null,
 ): Promise<JobRecord[]> {
   if (jobs.length === 0) return [];
   if (jobs.some((job) => job.uniqueKey !== null)) {
     return await enqueueOnce(executor, sql, now, jobs);
   }
-  const [text, params] = jobs.length === 1
-    ? [sql.enqueueOne, [now, ...fields(jobs[0])]]
+  const [text, params] = areAlike(jobs)
+    ? jobs.length === 1
+      ? [sql.enqueueOne, one(now, jobs[0], channel)]
+      : [sql.enqueueAlike, alike(now, jobs, channel)]
     : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
   try {
     const [{ t }] = await executor.query<{ t: number }>(text, params);
@@ -78,21 +83,35 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof SqlError && error.sqlState === "23505";
 }
 
-/** One job, in the order of {@link parameters}. */
-function fields(job: NewJob): SqlParam[] {
+/** Whether jobs differ in nothing but their payload, as those of one caller mostly do. */
+export function areAlike(jobs: readonly NewJob[]): boolean {
+  const [first] = jobs;
+  return jobs.every((job) =>
+    job.uniqueKey === null && job.runAt === null && job.name === first.name &&
+    job.queue === first.queue && job.priority === first.priority &&
+    job.maxRetries === first.maxRetries && job.timeoutMs === first.timeoutMs &&
+    job.delayMs === first.delayMs && encodeLabels(job.tags, job.scope) === null
+  );
+}
+
+function one(now: string | null, job: NewJob, channel: string | null): SqlParam[] {
+  return [now, unchecked(job.id), job.payload, ...common(job), channel];
+}
+
+function alike(now: string | null, jobs: readonly NewJob[], channel: string | null): SqlParam[] {
   return [
-    unchecked(job.id),
-    job.name,
-    job.queue,
-    job.priority,
-    job.payload,
-    job.maxRetries,
-    String(job.timeoutMs),
-    String(job.delayMs),
-    job.runAt === null ? null : String(job.runAt),
-    encodeKey(job.uniqueKey),
-    encodeLabels(job.tags, job.scope),
+    now,
+    arrayOf(jobs.map((job) => unchecked(job.id))),
+    textArray(jobs.map((job) => job.payload)),
+    ...common(jobs[0]),
+    channel,
+    jobs.length,
   ];
+}
+
+function common(job: NewJob): SqlParam[] {
+  const { name, queue, priority, maxRetries, timeoutMs, delayMs } = job;
+  return [name, queue, priority, maxRetries, String(timeoutMs), String(delayMs)];
 }
 
 function parameters(now: string | null, jobs: readonly NewJob[]): SqlParam[] {

@@ -16,7 +16,7 @@ import type {
 import { arrayOf, textArray } from "./array.ts";
 import { claim, SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
-import { enqueue, isUniqueViolation } from "./enqueue.ts";
+import { areAlike, enqueue, isUniqueViolation } from "./enqueue.ts";
 import { encodeKey, FINAL, type RecordRow, toCounts, toRecord } from "./rows.ts";
 import type { RunStatements } from "./run_statements.ts";
 import { extend, settle } from "./settle.ts";
@@ -45,8 +45,9 @@ export class PostgresJobs implements JobStore {
   }
 
   async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
-    const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs);
-    this.#wake.send(records.map((job) => job.queue));
+    const channel = jobs.length > 0 && areAlike(jobs) ? this.#wake.takeTurn() : null;
+    const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs, channel);
+    this.#wake.send(records.map((job) => job.queue), channel !== null);
     return records;
   }
 

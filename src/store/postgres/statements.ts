@@ -28,18 +28,29 @@ with first as materialized (
 ), told as (
   insert into ${s}.tallies (queue, state, n) ${then}`;
   return {
-    /** One job: 240 µs, commit included, where the statement for many takes 330. */
+    /** A single job, with nothing unusual. */
     enqueueOne: `
 with added as (
   insert into ${s}.jobs ${columns}
-  select $2::text::uuid, coalesce($10::text::int8, t + $9::text::int8), $8::text::int8, t, t, $5::int4,
-    $7::int4, case when coalesce($10::text::int8, t + $9::text::int8) <= t then 'w' else 'f' end,
-    $4::text, $3::text, $6::text, $11::text, $12::text
+  select $2::text::uuid, t + $9::text::int8, $8::text::int8, t, t, $6::int4, $7::int4,
+    case when $9::text::int8 <= 0 then 'w' else 'f' end, $5::text, $4::text, $3::text, null, null
   from (select ${now} as t) moment
   returning created_at
 ), told as (
-  insert into ${s}.tallies (queue, state, n) values ($4::text, 'p', 1)
-) select created_at as t from added`,
+  insert into ${s}.tallies (queue, state, n) values ($5::text, 'p', 1)
+) select created_at as t, (select pg_notify($10::text, $5::text)::text where $10::text is not null) as told
+from added`,
+    /** Jobs that differ in nothing but payload: 50 of them in two thirds of the time. */
+    enqueueAlike: `
+with moment as materialized (select ${now} as t), added as (
+  insert into ${s}.jobs ${columns}
+  select i.id, t + $9::text::int8, $8::text::int8, t, t, $6::int4, $7::int4,
+    case when $9::text::int8 <= 0 then 'w' else 'f' end, $5::text, $4::text, i.payload, null, null
+  from moment, unnest($2::text::uuid[], $3::text::text[]) i (id, payload)
+), told as (
+  insert into ${s}.tallies (queue, state, n) values ($5::text, 'p', $11::int4)
+) select t, (select pg_notify($10::text, $5::text)::text where $10::text is not null) as told
+from moment`,
     enqueue: enqueue(
       "",
       `select q, 'p', n from unnest($13::text::text[], $14::text::int8[]) c (q, n)

@@ -1,0 +1,145 @@
+/**
+ * Writes that are to happen together, collected before they are handed to the KV: so that they can be
+ * counted against its limits, and done again when the database was locked.
+ */
+
+import type { EpochMs } from "../../core/clock.ts";
+import type { JobState } from "../../core/job.ts";
+import type { KvAtomic, KvEntry, KvKey } from "./client.ts";
+import { type Keys, sizeOf } from "./keys.ts";
+import { encode, NOTHING } from "./value.ts";
+
+/** Of a commit, each a little below what is refused. */
+const MAX_WRITES = 960;
+const MAX_BYTES = 790_000;
+const MAX_KEY_BYTES = 78_000;
+
+/** The last of these is a job's; what follows it in a commit is the same for many jobs. */
+type FinalState = "completed" | "failed" | "cancelled";
+
+export class Draft {
+  readonly #sets: [KvKey, Uint8Array][] = [];
+  readonly #deletes: KvKey[] = [];
+  readonly #checks: { readonly key: KvKey; readonly versionstamp: string | null }[] = [];
+  readonly #counts = new Map<string, Map<JobState, number>>();
+  readonly #finished = new Map<FinalState, string[]>();
+  readonly #wakes = new Set<string>();
+  #keyBytes = 0;
+  #bytes = 0;
+
+  /** Fails the commit where the entry has changed since it was read. */
+  check({ key, versionstamp }: Pick<KvEntry, "key" | "versionstamp">): void {
+    this.#checks.push({ key, versionstamp });
+  }
+
+  set(key: KvKey, value: Uint8Array = NOTHING): void {
+    const size = sizeOf(key);
+    this.#sets.push([key, value]);
+    this.#keyBytes += size;
+    this.#bytes += 2 * size + value.length;
+  }
+
+  delete(key: KvKey): void {
+    this.#deletes.push(key);
+    this.#bytes += sizeOf(key);
+  }
+
+  /** A queue has so many jobs more, or fewer, in this state. */
+  count(queue: string, state: JobState, n: number): void {
+    let counts = this.#counts.get(queue);
+    if (counts === undefined) this.#counts.set(queue, counts = new Map());
+    counts.set(state, (counts.get(state) ?? 0) + n);
+  }
+
+  /** A job has finished: retention has to find it. */
+  finish(state: FinalState, id: string): void {
+    const ids = this.#finished.get(state);
+    if (ids === undefined) this.#finished.set(state, [id]);
+    else ids.push(id);
+    this.#bytes += id.length + 3;
+  }
+
+  /** A queue may have something to claim. */
+  wake(queue: string): void {
+    this.#wakes.add(queue);
+  }
+
+  /** The queues to wake once this is written. */
+  get wakes(): ReadonlySet<string> {
+    return this.#wakes;
+  }
+
+  get checks(): number {
+    return this.#checks.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#sets.length + this.#deletes.length === 0;
+  }
+
+  /** True where both fit into one commit. */
+  fits(other: Draft): boolean {
+    const [a, b] = [this.#shared(), other.#shared()];
+    const writes = this.#sets.length + other.#sets.length + this.#deletes.length +
+      other.#deletes.length;
+    return writes + a.writes + this.#newTo(other) <= MAX_WRITES &&
+      this.#keyBytes + other.#keyBytes + a.bytes + b.bytes <= MAX_KEY_BYTES &&
+      this.#bytes + other.#bytes + 2 * (a.bytes + b.bytes) <= MAX_BYTES;
+  }
+
+  /** Adds what another has collected. */
+  add(other: Draft): void {
+    for (const set of other.#sets) this.#sets.push(set);
+    for (const key of other.#deletes) this.#deletes.push(key);
+    for (const check of other.#checks) this.#checks.push(check);
+    for (const [queue, counts] of other.#counts) {
+      for (const [state, n] of counts) this.count(queue, state, n);
+    }
+    for (const [state, ids] of other.#finished) {
+      for (const id of ids) this.finish(state, id);
+      this.#bytes -= ids.reduce((sum, id) => sum + id.length + 3, 0);
+    }
+    for (const queue of other.#wakes) this.#wakes.add(queue);
+    this.#keyBytes += other.#keyBytes;
+    this.#bytes += other.#bytes;
+  }
+
+  /** Hands everything to an atomic operation. */
+  applyTo(op: KvAtomic, keys: Keys, now: EpochMs): void {
+    if (this.#checks.length > 0) op.check(...this.#checks);
+    for (const key of this.#deletes) op.delete(key);
+    for (const [key, value] of this.#sets) op.set(key, value);
+    for (const [queue, counts] of this.#counts) {
+      for (const [state, n] of counts) {
+        if (n !== 0) op.sum(keys.counter(queue, state), BigInt.asUintN(64, BigInt(n)));
+      }
+    }
+    for (const [state, ids] of this.#finished) {
+      op.set(keys.finishedTogether(state, now, crypto.randomUUID()), encode(ids));
+    }
+    for (const queue of this.#wakes) op.set(keys.news(queue), NOTHING);
+  }
+
+  /** Writes that jobs share, and the keys of these. */
+  #shared(): { readonly writes: number; readonly bytes: number } {
+    let writes = this.#finished.size + this.#wakes.size;
+    let bytes = this.#finished.size * 100;
+    for (const queue of this.#wakes) bytes += 3 * queue.length + 120;
+    for (const [queue, counts] of this.#counts) {
+      writes += counts.size;
+      bytes += counts.size * (3 * queue.length + 120);
+    }
+    return { writes, bytes };
+  }
+
+  /** How many of the shared writes of another this does not have yet. */
+  #newTo(other: Draft): number {
+    let writes = 0;
+    for (const state of other.#finished.keys()) if (!this.#finished.has(state)) writes++;
+    for (const queue of other.#wakes) if (!this.#wakes.has(queue)) writes++;
+    for (const [queue, counts] of other.#counts) {
+      for (const state of counts.keys()) if (!this.#counts.get(queue)?.has(state)) writes++;
+    }
+    return writes;
+  }
+}

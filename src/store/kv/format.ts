@@ -1,0 +1,147 @@
+/** How a record rests: what is usual is left out, and what is long lies in pieces beside it. */
+
+import { DispatchError } from "../../core/errors.ts";
+import type { Draft } from "./draft.ts";
+import type { Keys } from "./keys.ts";
+import { cut, decode, encode, join } from "./value.ts";
+
+/** Largest payload or result: it is written together with its record, and a commit takes 800 KiB. */
+export const MAX_BYTES = 640 * 1024;
+/** Longer texts lie beside their record. */
+const INLINE_LENGTH = 2048;
+
+/** In how many pieces each field is that lies beside a record. */
+export type Pieces = Readonly<Record<string, number>>;
+
+/** A record as it was read or written. */
+export interface Stored<Kept> {
+  /** The record; fields that lie beside it may still be missing. */
+  readonly record: Kept;
+  /** What lies beside it; `null` where nothing does. */
+  readonly pieces: Pieces | null;
+}
+
+/** What is asked of a format. */
+interface Rules<Kept> {
+  /** The values that most records have. */
+  readonly usual: Partial<Kept>;
+  /** Fields that may be long: texts, and what becomes one as JSON. */
+  readonly long: readonly (string & keyof Kept)[];
+}
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+const NO_SCOPE: object = Object.freeze({});
+
+/** Writes and reads records of one kind. */
+export class Format<Kept extends object> {
+  readonly #usual: Readonly<Record<string, unknown>>;
+  readonly #long: readonly string[];
+
+  constructor({ usual, long }: Rules<Kept>) {
+    this.#usual = usual as Record<string, unknown>;
+    this.#long = long;
+  }
+
+  /**
+   * The record as a value. What is too long goes to `draft`, unless it is there already in the
+   * version `before`; pieces that are not needed any more are removed.
+   *
+   * @throws {DispatchError} `payload_too_large`
+   */
+  pack(
+    draft: Draft,
+    keys: Keys,
+    id: string,
+    record: Kept,
+    before: Stored<object> | null = null,
+  ): { readonly value: Uint8Array; readonly stored: Stored<Kept> } {
+    const slim = this.#slim(record);
+    let pieces: Record<string, number> | null = null;
+    for (const field of this.#long) {
+      const known = before?.pieces?.[field] ?? 0;
+      const value = slim[field];
+      const text = toText(value);
+      let count = 0;
+      if (text.length > INLINE_LENGTH) {
+        const unchanged = known > 0 && (before!.record as Record<string, unknown>)[field] === value;
+        count = unchanged ? known : writePieces(draft, keys, id, field, text);
+        (pieces ??= {})[field] = count;
+        delete slim[field];
+      }
+      for (let n = count; n < known; n++) draft.delete(keys.piece(id, field, n));
+    }
+    if (pieces !== null) slim.pieces = pieces;
+    return { value: encode(slim), stored: { record, pieces } };
+  }
+
+  /** What a value says; fields that lie beside it are to be read with {@link Format.complete}. */
+  unpack(value: unknown): Stored<Kept> {
+    const { pieces = null, ...slim } = decode<{ pieces?: Pieces }>(value);
+    const record = { ...this.#usual, ...slim } as Record<string, unknown>;
+    for (const field of ["tags", "scope", "failure"]) {
+      if (typeof record[field] === "object") Object.freeze(record[field]);
+    }
+    return { record: record as Kept, pieces };
+  }
+
+  /** The same record with its long fields, which `read` brings. */
+  async complete(
+    { record, pieces }: Stored<Kept>,
+    read: (field: string, count: number) => Promise<unknown[]>,
+  ): Promise<Stored<Kept>> {
+    if (pieces === null) return { record, pieces };
+    const whole = { ...record } as Record<string, unknown>;
+    for (const [field, count] of Object.entries(pieces)) {
+      const text = join(await read(field, count));
+      const isText = field !== "failure" && field !== "tags";
+      whole[field] = isText ? text : Object.freeze(JSON.parse(text));
+    }
+    return { record: whole as Kept, pieces };
+  }
+
+  #slim(record: Kept): Record<string, unknown> {
+    const slim: Record<string, unknown> = {};
+    for (const field in record) {
+      const value: unknown = record[field];
+      if (value === this.#usual[field]) continue;
+      if (field === "tags" && (value as readonly string[]).length === 0) continue;
+      if (field === "scope" && isEmpty(value as object)) continue;
+      slim[field] = value;
+    }
+    return slim;
+  }
+}
+
+/** The tags and the tenant of a job that has none. */
+export const UNLABELLED = { tags: NO_TAGS, scope: NO_SCOPE } as const;
+
+/** Forgets what lies beside a record. */
+export function deletePieces(draft: Draft, keys: Keys, id: string, pieces: Pieces | null): void {
+  for (const [field, count] of Object.entries(pieces ?? {})) {
+    for (let n = 0; n < count; n++) draft.delete(keys.piece(id, field, n));
+  }
+}
+
+function writePieces(draft: Draft, keys: Keys, id: string, field: string, text: string): number {
+  const values = cut(text);
+  const bytes = values.reduce((sum, value) => sum + value.length, 0);
+  if (bytes > MAX_BYTES) {
+    throw new DispatchError(
+      "payload_too_large",
+      `Cannot store the ${field} of ${id}: it takes ${bytes} bytes as JSON, the limit of a KV is ` +
+        MAX_BYTES,
+    );
+  }
+  values.forEach((value, n) => draft.set(keys.piece(id, field, n), value));
+  return values.length;
+}
+
+function toText(value: unknown): string {
+  if (typeof value === "string") return value;
+  return value === undefined || value === null ? "" : JSON.stringify(value);
+}
+
+function isEmpty(scope: object): boolean {
+  for (const _ in scope) return false;
+  return true;
+}

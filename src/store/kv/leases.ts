@@ -1,0 +1,225 @@
+/**
+ * The leases that this process has claimed and not yet let go, kept in memory so that ending them needs
+ * neither a read nor a check for each: only the fence is checked, one key for any number of jobs.
+ *
+ * The rule behind it: whoever writes to the claim of a job that is not in its own memory (a rescue, a
+ * cancellation, a settlement by another process) changes the fence in the same commit. An owner whose
+ * check of it fails reads again what is left of its leases. Owners do not change the fence, so they
+ * never get into each other's way. A KV takes 100 checks in a commit at best, elsewhere 10.
+ */
+
+import type { EpochMs } from "../../core/clock.ts";
+import type { Lease } from "../../core/lease.ts";
+import { createMutex, type Mutex } from "../../sql/mutex.ts";
+import type { KvEntry } from "./client.ts";
+import type { Database } from "./database.ts";
+import { Draft } from "./draft.ts";
+import type { Stored } from "./format.ts";
+import { type ClaimRecord, claims, jobs, type Running, type StoredJob } from "./record.ts";
+
+/** What is to be written about a lease, and what is said of it then. */
+export interface Change<Status> {
+  readonly draft: Draft;
+  readonly status: Status;
+  /** The claim as it is then; `null` where the lease has ended. */
+  readonly claim: Stored<ClaimRecord> | null;
+}
+
+/** Says what is to be written about the lease at an index. */
+export type Build<Status> = (running: Running, at: number, now: EpochMs) => Promise<Change<Status>>;
+
+export class Leases {
+  /** What reads or writes these leases goes one after another: their memory must be that of the store. */
+  readonly exclusive: Mutex = createMutex();
+  readonly #database: Database;
+  readonly #held = new Map<string, Running>();
+  /** Versionstamp of the fence with which the memory is right; undefined where it may not be. */
+  #fence: string | null | undefined;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Jobs were claimed by a commit. */
+  add(claimed: readonly { job: StoredJob; claim: Stored<ClaimRecord> }[], token: string): void {
+    for (const { job, claim } of claimed) {
+      this.#held.set(job.record.id, { token, versionstamp: token, job, claim });
+    }
+  }
+
+  /** The lease as it is held here, or `null` where it is not, or no more. */
+  held(lease: Lease): Running | null {
+    const running = this.#held.get(lease.jobId);
+    return running?.token === lease.token ? running : null;
+  }
+
+  /** The lease was ended by this process, or by another. */
+  drop({ jobId, token }: Lease): void {
+    if (this.#held.get(jobId)?.token === token) this.#held.delete(jobId);
+  }
+
+  /**
+   * Writes about leases, as many in a commit as fit, and puts what is said of each into `statuses`;
+   * one that nobody holds changes nothing and gets none. No lease may be there twice.
+   */
+  async change<Status>(
+    leases: readonly Lease[],
+    build: Build<Status>,
+    statuses: (Status | undefined)[],
+  ): Promise<void> {
+    await this.exclusive(async () => {
+      let open = leases.map((_, i) => i);
+      for (;;) {
+        const done = await this.#database.insist(() =>
+          this.#changeHeld(leases, open, build, statuses)
+        );
+        if (done.size === 0) break;
+        open = open.filter((i) => !done.has(i));
+      }
+      const portion = await this.#database.maxChecks();
+      for (let at = 0; at < open.length; at += portion) {
+        const some = open.slice(at, at + portion);
+        await this.#database.insist(() => this.#changeForeign(leases, some, build, statuses));
+      }
+    });
+  }
+
+  /** Brings the memory up to date where somebody has interfered. Before the first claim as well. */
+  async refresh(): Promise<void> {
+    if (this.#fence !== undefined) return;
+    const { keys } = this.#database;
+    const { versionstamp } = await this.#database.get(keys.fence("leases")); // before what it guards
+    if (this.#held.size > 0) await this.#reread();
+    this.#fence = versionstamp;
+  }
+
+  /** Has a commit fail where somebody has interfered since. */
+  guard(draft: Pick<Draft, "check">): void {
+    draft.check({
+      key: this.#database.keys.fence("leases"),
+      versionstamp: this.#fence ?? null,
+    });
+  }
+
+  /** Has a commit that takes a lease from its owner fail where that was faster, or tell the owner. */
+  interfere(draft: Draft, { job, versionstamp }: Running): void {
+    const { keys } = this.#database;
+    draft.check({ key: keys.claim(job.record.id), versionstamp });
+    if (draft.checks === 1) draft.set(keys.fence("leases"));
+  }
+
+  /** Somebody has interfered, perhaps. */
+  doubt(): void {
+    this.#fence = undefined;
+  }
+
+  /** Leases that are held elsewhere, out of the store; `null` for those that nobody holds. */
+  async read(leases: readonly Lease[]): Promise<(Running | null)[]> {
+    const { keys } = this.#database;
+    const entries = await this.#database.getMany(
+      leases.flatMap(({ jobId }) => [keys.claim(jobId), keys.unfinished(jobId)]),
+    );
+    return await Promise.all(leases.map(async (lease, i) => {
+      const running = await this.running(entries[2 * i], entries[2 * i + 1]);
+      return running?.token === lease.token ? running : null;
+    }));
+  }
+
+  /** A running job out of its two entries. */
+  async running(claimEntry: KvEntry, jobEntry: KvEntry): Promise<Running | null> {
+    if (claimEntry.versionstamp === null || jobEntry.value === null) return null;
+    const claim = claims.unpack(claimEntry.value);
+    const job = jobs.unpack(jobEntry.value);
+    const { id } = job.record;
+    return {
+      token: claim.record.token ?? claimEntry.versionstamp,
+      versionstamp: claimEntry.versionstamp,
+      claim: await this.#database.complete(claims, id, claim),
+      job: await this.#database.complete(jobs, id, job),
+    };
+  }
+
+  /** One commit about leases of this process. Returns which were in it, `null` where it failed. */
+  async #changeHeld<Status>(
+    leases: readonly Lease[],
+    open: readonly number[],
+    build: Build<Status>,
+    statuses: (Status | undefined)[],
+  ): Promise<Set<number> | null> {
+    await this.refresh();
+    const now = this.#database.now();
+    const draft = new Draft();
+    const changes = new Map<number, Change<Status>>();
+    for (const i of open) {
+      const running = this.held(leases[i]);
+      if (running === null) continue;
+      const change = await build(running, i, now);
+      if (!draft.fits(change.draft)) break;
+      draft.add(change.draft);
+      changes.set(i, change);
+    }
+    if (changes.size === 0) return new Set();
+    this.guard(draft);
+    const versionstamp = await this.#database.commit(draft, now);
+    if (versionstamp === null) return this.doubt(), null;
+    for (const [i, { claim, status }] of changes) {
+      const { jobId } = leases[i];
+      if (claim === null) this.#held.delete(jobId);
+      else this.#held.set(jobId, { ...this.#held.get(jobId)!, versionstamp, claim });
+      statuses[i] = status;
+    }
+    return new Set(changes.keys());
+  }
+
+  /** The same for leases that this process does not know: each is read and checked. */
+  async #changeForeign<Status>(
+    leases: readonly Lease[],
+    open: readonly number[],
+    build: Build<Status>,
+    statuses: (Status | undefined)[],
+  ): Promise<true | null> {
+    const now = this.#database.now();
+    const draft = new Draft();
+    const changes: [number, Status][] = [];
+    const found = await this.read(open.map((i) => leases[i]));
+    let rest: number[] = [];
+    for (const [n, running] of found.entries()) {
+      if (running === null) continue;
+      const { draft: one, status } = await build(running, open[n], now);
+      if (!draft.fits(one)) {
+        rest = open.slice(n);
+        break;
+      }
+      draft.add(one);
+      this.interfere(draft, running);
+      changes.push([open[n], status]);
+    }
+    if (changes.length === 0) return true;
+    if (await this.#database.commit(draft, now) === null) return null;
+    this.doubt();
+    for (const [i, status] of changes) statuses[i] = status;
+    return rest.length === 0 ? true : await this.#changeForeign(leases, rest, build, statuses);
+  }
+
+  async #reread(): Promise<void> {
+    const { keys } = this.#database;
+    const left = new Map(this.#held);
+    const ids = [...left.keys()].sort();
+    const start = keys.claim(ids[0]);
+    const end = keys.claim(ids[ids.length - 1] + "\u0000");
+    for await (const entry of this.#database.list({ start, end }, { batchSize: 500 })) {
+      const held = left.get(entry.key[2] as string);
+      if (held === undefined) continue;
+      const claim = claims.unpack(entry.value);
+      if ((claim.record.token ?? entry.versionstamp) !== held.token) continue;
+      left.delete(held.job.record.id);
+      if (entry.versionstamp === held.versionstamp) continue;
+      this.#held.set(held.job.record.id, {
+        ...held,
+        versionstamp: entry.versionstamp!,
+        claim: await this.#database.complete(claims, held.job.record.id, claim),
+      });
+    }
+    for (const { job, token } of left.values()) this.drop({ jobId: job.record.id, token });
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The moves that every transition is made of: a job leaves where it is, waits, ends, dies. Each writes
+ * to a draft and keeps all copies, indexes and counters right, so that the files beside this one only
+ * say when a move is made.
+ */
+
+import type { EpochMs } from "../../core/clock.ts";
+import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
+import { withPrefix } from "../../core/id.ts";
+import type { JobRecord } from "../../core/job.ts";
+import type { Failure } from "../../core/outcome.ts";
+import type { Draft } from "./draft.ts";
+import { deletePieces, type Stored } from "./format.ts";
+import { type Keys, shortened } from "./keys.ts";
+import { jobs, letters, type StoredJob } from "./record.ts";
+import { encode } from "./value.ts";
+
+/** Larger records are not copied to where they wait: they are read where they are. */
+const MAX_COPY_BYTES = 4096;
+const NO_COPY = new Uint8Array();
+
+/** Writes the moves of one installation. */
+export class Moves {
+  readonly #keys: Keys;
+
+  constructor(keys: Keys) {
+    this.#keys = keys;
+  }
+
+  /** A waiting or finished job is taken from where it is. Its unique key stays. */
+  leave(draft: Draft, { record }: StoredJob): void {
+    const keys = this.#keys;
+    draft.count(record.queue, record.state, -1);
+    if (record.state !== "pending" && record.state !== "completed") {
+      draft.delete(keys.inState(record.state, record.id));
+    }
+    if (record.completedAt !== null) return draft.delete(keys.finished(record.id));
+    draft.delete(keys.ready(record));
+    draft.delete(keys.delayed(record));
+    draft.set(keys.head(record.queue)); // whoever is about to claim it will find that it has gone
+  }
+
+  /** A running job is taken from its worker. */
+  stop(draft: Draft, { record }: StoredJob): void {
+    draft.delete(this.#keys.claim(record.id));
+    draft.count(record.queue, "running", -1);
+  }
+
+  /** A job waits until its `runAt`; `before` is what its record was until now. */
+  wait(draft: Draft, record: JobRecord, before: StoredJob | null, now: EpochMs): StoredJob {
+    const keys = this.#keys;
+    const { value, stored } = jobs.pack(draft, keys, record.id, record, before);
+    draft.set(keys.unfinished(record.id), value);
+    const copy = stored.pieces !== null || value.length > MAX_COPY_BYTES ? NO_COPY : value;
+    const isDue = record.runAt <= now;
+    draft.set(isDue ? keys.ready(record) : keys.delayed(record), copy);
+    if (record.state === "retrying") draft.set(keys.inState("retrying", record.id));
+    draft.count(record.queue, record.state, 1);
+    draft.wake(record.queue);
+    return stored;
+  }
+
+  /** An unfinished job has ended. */
+  async finish(draft: Draft, record: JobRecord, before: StoredJob): Promise<StoredJob> {
+    const keys = this.#keys;
+    const { id, queue } = record;
+    const state = record.state as "completed" | "failed" | "cancelled";
+    const { value, stored } = jobs.pack(draft, keys, id, record, before);
+    draft.delete(keys.unfinished(id));
+    draft.set(keys.finished(id), value);
+    if (state !== "completed") draft.set(keys.inState(state, id));
+    draft.finish(state, id);
+    draft.count(queue, state, 1);
+    await this.freeKey(draft, record);
+    return stored;
+  }
+
+  /** The letter of a job that has died; `earlier` is that of a death before a retry. */
+  letter(
+    draft: Draft,
+    job: JobRecord,
+    failure: Failure,
+    now: EpochMs,
+    earlier: Stored<DeadLetterRecord> | null,
+  ): void {
+    const keys = this.#keys;
+    const record = deadLetterOf(job, failure, now);
+    if (earlier !== null) draft.delete(keys.letter(earlier.record.failedAt, record.id));
+    const { value } = letters.pack(draft, keys, record.id, record, earlier);
+    draft.set(keys.letter(now, record.id), value);
+    draft.set(keys.letterPlace(record.id), encode(now));
+  }
+
+  /** A letter was replayed, or its job retried. */
+  markReplayed(draft: Draft, letter: Stored<DeadLetterRecord>, now: EpochMs): void {
+    const record = { ...letter.record, replayedAt: now };
+    const { value } = letters.pack(draft, this.#keys, record.id, record, letter);
+    draft.set(this.#keys.letter(record.failedAt, record.id), value);
+  }
+
+  /** A job is forgotten, after it has left. */
+  async forget(draft: Draft, { record, pieces }: StoredJob): Promise<void> {
+    deletePieces(draft, this.#keys, record.id, pieces);
+    if (record.completedAt !== null) return;
+    draft.delete(this.#keys.unfinished(record.id));
+    await this.freeKey(draft, record);
+  }
+
+  /** A job holds its unique key. */
+  async takeKey(
+    draft: Draft,
+    { id, name, uniqueKey }: Pick<JobRecord, "id" | "name" | "uniqueKey">,
+  ): Promise<void> {
+    if (uniqueKey !== null) draft.set(await this.keyOf(name, uniqueKey), encode(id));
+  }
+
+  /** A job does not hold its unique key any more. */
+  async freeKey(draft: Draft, { name, uniqueKey }: JobRecord): Promise<void> {
+    if (uniqueKey !== null) draft.delete(await this.keyOf(name, uniqueKey));
+  }
+
+  /** Where it says who holds a unique key. */
+  async keyOf(name: string, uniqueKey: string) {
+    return this.#keys.unique(name, await shortened(uniqueKey));
+  }
+}
+
+/** Where the letter of a job is. */
+export function letterIdOf(job: JobRecord): string {
+  return withPrefix("dlq", job.id);
+}

@@ -1,0 +1,26 @@
+/** The conformance suite on Deno KV with `@deno/kv`, where the package has that store. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { test } from "node:test";
+import { testStore } from "@dispatch/dispatch/testing";
+
+const { kvStore } = await import("@dispatch/dispatch/kv");
+const { openKv } = await import("@deno/kv");
+
+testStore({
+  name: "kv",
+  test,
+  open: async ({ clock }) => {
+    const folder = await mkdtemp(`${tmpdir()}/dispatch-kv-`);
+    const kv = await openKv(`${folder}/kv.sqlite`);
+    const open = () => kvStore(kv, { clock });
+    return {
+      store: open(),
+      peer: () => Promise.resolve(open()),
+      async dispose() {
+        kv.close();
+        await rm(folder, { recursive: true });
+      },
+    };
+  },
+});
