@@ -101,6 +101,30 @@ const latency = (system: System, share: number) => () =>
     return all[Math.min(all.length - 1, Math.floor(all.length * share))];
   });
 
+/** Milliseconds from enqueue to handler at 5,000 jobs a second, for a minute: p99, or how it grew. */
+const steady = (figure: (latencies: number[]) => number) => () =>
+  fresh(async (bench) => {
+    const [producer, worker] = [await bench.start(dispatch), await bench.start(dispatch)];
+    await producer.do("setup");
+    await worker.do("work");
+    await producer.do("steady", { n: 3, rate: 5000 });
+    await worker.do("latencies");
+    await producer.do("steady", { n: 60, rate: 5000 });
+    await untilEmpty(bench, dispatch);
+    return figure(await worker.do<number[]>("latencies"));
+  });
+
+function p99(latencies: number[]): number {
+  const sorted = latencies.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * 0.99)];
+}
+
+/** The last quarter against the first. */
+function growth(latencies: number[]): number {
+  const quarter = latencies.length >> 2;
+  return p99(latencies.slice(-quarter)) / p99(latencies.slice(0, quarter));
+}
+
 /** Transactions a second that an idle worker makes; each statement of a store is one. */
 const idle = (system: System, workers: number) => () =>
   fresh(async (bench) => {
@@ -221,6 +245,8 @@ const cases: [string, string, () => Promise<number>][] = [
       ["load of 1 idle worker, statements/s", system.name, idle(system, 1)],
     ] as const
   ),
+  ["latency at 5,000 jobs/s, p99 ms", dispatch.name, steady(p99)],
+  ["latency at 5,000 jobs/s, last 15 s / first 15 s", dispatch.name, steady(growth)],
   ["load of 10 idle workers, statements/s", dispatch.name, idle(dispatch, 10)],
   ["1 ms jobs, concurrency 100, jobs/s", "100 loops of sleeps", sleepsAlone],
   ["1 ms jobs, concurrency 100, jobs/s", dispatch.name, sleeping],

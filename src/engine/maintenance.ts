@@ -8,6 +8,11 @@ import { every } from "./every.ts";
 import type { RetentionMs } from "./retention.ts";
 
 const RESCUE_BATCH = 200;
+/**
+ * After so many rounds that took nothing back, suspects are looked for all the same: another worker
+ * may have found them. In each round that was a quarter of an idle worker's statements.
+ */
+const SUSPECTS_EVERY = 3;
 const PRUNE_BATCH = 1000;
 const PRUNE_EVERY_MS = 60_000;
 /** Runs that have been due for so long and were not claimed wait for a version that nobody serves. */
@@ -26,7 +31,7 @@ export interface MaintenanceOptions {
   readonly onRescued: (job: JobRecord) => void;
   /** Names of the jobs that this process can run. */
   readonly names: () => string[];
-  /** Called after each round of rescues. */
+  /** Called after rounds of rescues which may have left a suspect of a crash loop to be run. */
   readonly afterRescue: () => void;
 }
 
@@ -41,6 +46,8 @@ export class Maintenance {
   readonly #failing = new Set<string>();
   #unserved: ReadonlySet<string> = new Set();
   #stopped = false;
+  /** Rounds of rescues since the last one that took something back. */
+  #rounds = 0;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -67,6 +74,7 @@ export class Maintenance {
       const { store, logger, mayRescue, onRescued } = this.#options;
       if (!await mayRescue()) return;
       let rescued: JobRecord[];
+      let found = 0;
       do {
         rescued = await store.jobs.rescue(RESCUE_BATCH);
         for (const job of rescued) {
@@ -79,9 +87,11 @@ export class Maintenance {
           });
           onRescued(job);
         }
+        found += rescued.length;
       } while (rescued.length === RESCUE_BATCH);
+      if (found > 0) this.#rounds = 0;
     });
-    this.#options.afterRescue();
+    if (this.#rounds++ % SUSPECTS_EVERY === 0) this.#options.afterRescue();
   }
 
   async #prune(): Promise<void> {

@@ -245,9 +245,10 @@ describe("what the store reads, beside 2,300,000 other jobs", () => {
     assertEquals(tables.filter((table) => table === "jobs" || table === "finished"), []);
   });
 
-  // Not of those that run or are retried: there is no index for them, and their few are looked for
-  // among all that wait.
-  const states = [undefined, "pending", "completed", "failed", "cancelled"] as const;
+  const states = [
+    ...[undefined, "pending", "running", "retrying"] as const,
+    ...["completed", "failed", "cancelled"] as const,
+  ];
   for (const state of states) {
     it(`a page of ${state ?? "all"} jobs is read off an index`, async () => {
       const { result, plans } = await watch(() => store.jobs.list({ state, limit: 50, offset: 0 }));

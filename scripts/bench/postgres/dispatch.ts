@@ -53,6 +53,7 @@ interface Command {
   readonly do: string;
   readonly n: number;
   readonly gap: number;
+  readonly rate: number;
   readonly job?: string;
   readonly concurrency?: number;
 }
@@ -88,6 +89,18 @@ const commands: Record<string, (command: Command) => Promise<unknown>> = {
       await to.enqueue(Noop, { n: i, sent: now() });
       await new Promise((resolve) => setTimeout(resolve, gap));
     }
+  },
+  /** As many enqueues a second as asked for, whatever each of them takes. */
+  async steady({ n: seconds, rate }) {
+    const to = await engine();
+    const start = performance.now();
+    const calls: Promise<unknown>[] = [];
+    for (let sent = 0; sent < seconds * rate;) {
+      const due = Math.min(seconds * rate, Math.floor((performance.now() - start) * rate / 1000));
+      for (; sent < due; sent++) calls.push(to.enqueue(Noop, { n: sent, sent: now() }));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await Promise.all(calls);
   },
   latencies: () => Promise.resolve(latencies.splice(0)),
   memory: () => Promise.resolve(peakMB),

@@ -11,7 +11,7 @@ import type { SqlExecutor } from "../../sql/driver.ts";
 import type { Database } from "./database.ts";
 
 /** At most one NOTIFY of a process in so many milliseconds. */
-const PAUSE_MS = 10;
+const PAUSE_MS = 5;
 
 const NOTIFY = "select pg_notify($1::text, $2::text)";
 

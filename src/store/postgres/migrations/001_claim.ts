@@ -1,4 +1,4 @@
-import { NOW, PINNED } from "./001_parts.ts";
+import { NOW, PINNED, WAITING } from "./001_parts.ts";
 
 /**
  * Leases the rows that `select` finds and locks. By ctid: the rows are locked in this statement, so
@@ -18,10 +18,9 @@ const take = (s: string, select: string): string => `
         returning j.*
       ), told as (
         insert into ${s}.tallies (queue, state, n)
-        select q, v.state, v.n from (
-          select count(*) as n, count(*) filter (where retry_count > 0) as again from taken
-        ) c cross join lateral (values ('r'::"char", n), ('p', again - n), ('y', -again)) v (state, n)
-        where v.n <> 0
+        select q, 'r', count(*) from taken having count(*) > 0
+        union all
+        select q, ${WAITING}, -count(*) from taken group by 2
       )
       select count(*), string_agg(concat(k.id, E'\\x1f', k.run_at, E'\\x1f', nullif(k.token, claim.token),
           E'\\x1f', nullif(k.name, p_names[1]), E'\\x1f', nullif(k.queue, p_queues[1]), E'\\x1f',

@@ -60,6 +60,8 @@ create index jobs_future on ${s}.jobs (queue, name, run_at) where state = 'f';
 -- heartbeats are heap-only updates; rescues read all of it, which is as much as runs at the moment.
 -- The moment of the start has new entries follow the others instead of searching a place among equals.
 create index jobs_running on ${s}.jobs (queue, started_at) where state = 'r';
+-- Those that are retried, for lists, are few among all that wait.
+create index jobs_retrying on ${s}.jobs (id) where retry_count > 0;
 create unique index jobs_unique on ${s}.jobs (name, unique_key) where unique_key is not null;
 
 create table ${s}.finished (
