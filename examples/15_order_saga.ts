@@ -11,13 +11,10 @@ const Order = defineWorkflow({
     });
     await step.sleep("cool off", "100ms"); // holds no slot, no timer, no connection
     await step.run("mail", () => said(`mail of ${item}`));
-    await step.run(
-      "ship",
-      () => item === "lamp" ? said(`ship ${item}`) : Promise.reject(discard()),
-    );
+    const ship = () => item === "sofa" ? Promise.reject(discard()) : said(`ship ${item}`);
+    await step.run("ship", ship);
   },
 });
-
 const url = Deno.env.get("DATABASE_URL"); // without it: in memory
 const dispatch = createExtension({
   registry: createRegistry(url === undefined ? {} : { databases: { default: url } }),
