@@ -51,13 +51,47 @@ export {
   type PlainJobOptions,
   type SchemaJobOptions,
 } from "./src/engine/definition.ts";
+
+// Workflows
+export {
+  type AnyWorkflowDefinition,
+  defineWorkflow,
+  type PlainWorkflowOptions,
+  type SchemaWorkflowOptions,
+  type WorkflowDefinition,
+  type WorkflowOptions,
+} from "./src/workflow/definition.ts";
+export type { Step, WorkflowOf } from "./src/workflow/step.ts";
+export type { StepContext } from "./src/workflow/steps/attempt.ts";
+export type { StepOptions } from "./src/workflow/steps/run.ts";
+export type { WaitOptions } from "./src/workflow/steps/wait.ts";
+export type { FanOutOptions } from "./src/workflow/steps/child.ts";
+export type {
+  Accepted,
+  Checkpoint,
+  Rewind,
+  Run,
+  RunCounts,
+  RunRecord,
+  RunState,
+  RunStep,
+  StepKind,
+  WaitingFor,
+} from "./src/core/run.ts";
+export type { Event, EventRecord, NewEvent } from "./src/core/event.ts";
+
+// What handlers throw on purpose, and what jobs are
 export { cancel, discard, type Failure, JobSignal, snooze } from "./src/core/outcome.ts";
 export type { Job, JobCounts, JobState, Scope } from "./src/core/job.ts";
 export type { DeadLetter } from "./src/core/dead_letter.ts";
 export type { Queue, QueueSettings } from "./src/core/queue.ts";
 
 // The engine
-export type { Engine, Stats } from "./src/engine/engine.ts";
+export type { Engine } from "./src/engine/engine.ts";
+export type { Stats } from "./src/engine/stats.ts";
+export type { AnyDefinition } from "./src/engine/definitions.ts";
+export type { EventOptions, StartOptions } from "./src/engine/start.ts";
+export type { RunFilter, RunMessage, Runs } from "./src/engine/runs.ts";
 export type { EngineOptions } from "./src/engine/options.ts";
 export type { EnqueueItem, EnqueueOptions } from "./src/engine/enqueue.ts";
 export type { JobFilter, Jobs } from "./src/engine/jobs.ts";
@@ -107,7 +141,7 @@ export type * from "./src/store/store.ts";
 export type { ClaimedJob, Lease, LeaseStatus, LeaseToken } from "./src/core/lease.ts";
 export type { JobRecord, NewJob } from "./src/core/job.ts";
 export type { DeadLetterRecord } from "./src/core/dead_letter.ts";
-export type { Outcome } from "./src/core/outcome.ts";
+export type { JobOutcome, Outcome, RunOutcome } from "./src/core/outcome.ts";
 
 // What all of them share
 export {

@@ -11,8 +11,10 @@ import { type Clock, systemClock, yieldToEventLoop } from "../src/core/clock.ts"
 import { DispatchError, type ErrorCode } from "../src/core/errors.ts";
 import { type Job, type JobState, toJob } from "../src/core/job.ts";
 import type { LogFields, Logger } from "../src/core/logger.ts";
-import { type AnyJobDefinition, defineJob, type JobContext } from "../src/engine/definition.ts";
+import { defineJob, type JobContext } from "../src/engine/definition.ts";
+import type { AnyDefinition } from "../src/engine/definitions.ts";
 import { Engine } from "../src/engine/engine.ts";
+import { asyncAmbient } from "../src/extension/runtime.ts";
 import type { EngineOptions } from "../src/engine/options.ts";
 import type { Store } from "../src/store/store.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
@@ -102,6 +104,8 @@ export function intercept(
     jobs: wrap(store.jobs, "jobs."),
     deadLetters: wrap(store.deadLetters, "deadLetters."),
     queues: wrap(store.queues, "queues."),
+    runs: store.runs && wrap(store.runs, "runs."),
+    events: store.events && wrap(store.events, "events."),
     ping: () => around({ name: "ping", args: [] }, () => store.ping()) as Promise<void>,
     onWake: store.onWake?.bind(store),
   };
@@ -109,7 +113,7 @@ export function intercept(
 
 /** How to start a rig: the engine's options, and what else a test may want to choose. */
 export interface RigOptions extends EngineOptions {
-  jobs?: readonly AnyJobDefinition[];
+  jobs?: readonly AnyDefinition[];
   /** Default: a memory store under the rig's clock. */
   store?: (clock: Clock) => Store;
   /** Wraps the store for this engine only. */
@@ -137,7 +141,7 @@ export class Rig implements AsyncDisposable {
 
   /** Makes one more engine, without starting it. */
   make({ jobs = [], around: _, store: __, realTime: ___, ...options }: RigOptions = {}): Engine {
-    const engine = new Engine({ logger: this.log, clock: this.clock, ...options });
+    const engine = new Engine({ logger: this.log, clock: this.clock, ...options }, asyncAmbient());
     engine.register(...jobs);
     this.engines.push(engine);
     return engine;

@@ -20,6 +20,19 @@ export const ERROR_HINTS = {
   invalid_id: "Identifiers look like job_01jd0gxm6te4fs5b9v3q8n2kzr.",
   invalid_request: "See the route's documentation for what it takes.",
   duplicate_job: "Give each definition a name of its own, or register it once.",
+  // Workflows
+  unknown_workflow: "Register the workflow in this process, or start it by its definition.",
+  duplicate_workflow: "Give each version of a workflow a number of its own.",
+  invalid_workflow_name: "Name a workflow with 1 to 150 printable characters.",
+  invalid_step: "Name a step with 1 to 150 printable characters, and pass what it takes.",
+  nested_step: "Call steps from the workflow's handler, one after another or side by side.",
+  step_after_end: "Await every step before the handler returns.",
+  step_failed: "The step failed for good; see its failure in the run's timeline.",
+  nondeterministic:
+    "Keep the order of steps for runs in flight: make a new version of the workflow.",
+  compensation_failed: "Undo by hand what is listed, or retry the run's job to go on.",
+  run_failed: "Look at the run's timeline for the step that failed.",
+  workflows_not_supported: "Use a store that keeps workflows, such as memoryStore().",
   // When the call came
   not_started: "Await ext.start() first.",
   stopped: "Create a new extension; a stopped one does not start again.",
@@ -160,6 +173,7 @@ export function uniqueConflict(
 }
 
 const PAST: Record<string, string> = {
+  "send an event to": "sent an event",
   cancel: "cancelled",
   retry: "retried",
   remove: "removed",

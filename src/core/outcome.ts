@@ -5,14 +5,18 @@
  *     running ── complete ──▶ completed
  *        │ ───── retry ─────▶ retrying   (a failure is counted)
  *        │ ───── release ───▶ pending    (the attempt is given back: snooze, shutdown)
+ *        │ ───── park ──────▶ pending    (the same, for a run that sleeps or waits)
+ *        │ ── compensate ───▶ pending    (a run failed for good and is to undo its steps)
  *        │ ───── dead ──────▶ failed     (and a dead letter, in the same write)
  *        └────── cancel ────▶ cancelled
  */
 
 import { type Backoff, clampDelay } from "./backoff.ts";
 import { type Duration, parseDuration } from "./duration.ts";
+import type { EpochMs } from "./clock.ts";
 import { type ErrorCode, messageOf } from "./errors.ts";
 import type { JsonText } from "./json.ts";
+import type { Accepted, Rewind } from "./run.ts";
 
 /** Why an attempt failed. */
 export interface Failure {
@@ -25,12 +29,34 @@ export interface Failure {
 }
 
 /** The closed set of ways to end an attempt. */
-export type Outcome =
+export type Outcome = JobOutcome | RunOutcome;
+
+/** Those that every job has. */
+export type JobOutcome =
   | { readonly kind: "complete"; readonly result: JsonText }
-  | { readonly kind: "retry"; readonly failure: Failure; readonly delayMs: number }
+  | {
+    readonly kind: "retry";
+    readonly failure: Failure;
+    readonly delayMs: number;
+    readonly rewind?: Rewind;
+  }
   | { readonly kind: "release"; readonly delayMs: number }
-  | { readonly kind: "dead"; readonly failure: Failure }
+  | { readonly kind: "dead"; readonly failure: Failure; readonly rewind?: Rewind }
   | { readonly kind: "cancel"; readonly reason: string };
+
+/** The ways to end an attempt that only runs have. Stores without workflows never see them. */
+export type RunOutcome =
+  /** Until an open step ends, the first of the timed ones is due, or the run's time is over. */
+  | {
+    readonly kind: "park";
+    /** Positions of the open steps that wait for a moment. */
+    readonly timed: readonly number[];
+    /** When the run's time is over, by the store's clock; null is never. */
+    readonly deadline: EpochMs | null;
+    readonly accepted: readonly Accepted[];
+  }
+  /** The run is ready at once, to undo what it did. */
+  | { readonly kind: "compensate"; readonly cause: Failure };
 
 /** Longest message and longest stack that are stored. */
 const MAX_TEXT = 4000;

@@ -1,14 +1,23 @@
 import type { Backoff } from "../core/backoff.ts";
-import { DispatchError } from "../core/errors.ts";
+import type { Clock } from "../core/clock.ts";
+import type { DispatchError } from "../core/errors.ts";
 import { encodeJson } from "../core/json.ts";
 import { decideFailure, isJobSignal, type Outcome, toFailure } from "../core/outcome.ts";
-import { validate } from "../core/schema.ts";
+import { checkInput } from "./check_input.ts";
 import type { AnyJobDefinition } from "./definition.ts";
+import type { Logger } from "../core/logger.ts";
+import { isRunName } from "../core/run.ts";
 import type { Execution } from "./execution.ts";
 import type { Middleware } from "./middleware/compose.ts";
+import { abortedRun, attemptRun } from "./run_attempt.ts";
+import type { RunSupport } from "./run_support.ts";
 
 /** What an attempt is run with, the same for all jobs of a worker. */
 export interface AttemptRules {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** What runs of workflows need; null where the store keeps none. */
+  readonly runs: RunSupport | null;
   readonly middleware: Middleware | null;
   readonly backoff: Backoff;
   readonly maxPayloadBytes: number;
@@ -20,6 +29,9 @@ export async function attempt(
   definition: AnyJobDefinition,
   rules: AttemptRules,
 ): Promise<Outcome> {
+  if (definition.workflow !== undefined) {
+    return await attemptRun(execution, definition.workflow, rules);
+  }
   const backoff = definition.backoff ?? rules.backoff;
   let result: unknown;
   try {
@@ -61,6 +73,7 @@ export function abortedOutcome(
   reason: DispatchError,
   backoff: Backoff,
 ): Outcome {
+  if (isRunName(execution.name)) return abortedRun(reason, execution.job.timeoutMs);
   switch (reason.code) {
     case "cancelled":
       return { kind: "cancel", reason: reason.message };
@@ -68,19 +81,5 @@ export function abortedOutcome(
       return decideFailure(execution.job, reason, backoff, "timeout");
     default: // shutdown; after lease_lost whatever is settled is refused
       return { kind: "release", delayMs: 0 };
-  }
-}
-
-async function checkInput(
-  definition: AnyJobDefinition,
-  input: unknown,
-): Promise<{ input?: unknown; refused?: DispatchError }> {
-  try {
-    return { input: await validate(definition.input!, input, definition.name) };
-  } catch (thrown) {
-    if (thrown instanceof DispatchError && thrown.code === "invalid_payload") {
-      return { refused: thrown };
-    }
-    throw thrown; // the schema itself failed, perhaps not the next time
   }
 }

@@ -4,6 +4,8 @@ import { type Duration, parseDuration } from "../core/duration.ts";
 import { DispatchError, show } from "../core/errors.ts";
 import type { Scope } from "../core/job.ts";
 import { checkJobName, checkQueue } from "../core/name.ts";
+import { isRunName } from "../core/run.ts";
+import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import type { Engine } from "./engine.ts";
 
 /** What a handler and a middleware know of the job that they work on. */
@@ -94,6 +96,8 @@ export interface JobDefinition<Input = unknown, Result = unknown> {
   readonly input?: StandardSchemaV1;
   /** Does the work. `Input` and `Result` are what it takes and returns, seen from the caller. */
   handler(input: unknown, job: JobContext): unknown;
+  /** The workflow whose runs are jobs of this kind. */
+  readonly workflow?: AnyWorkflowDefinition;
   /** Carries the types; never set. */
   readonly types?: { readonly input: Input; readonly result: Result };
 }
@@ -149,7 +153,7 @@ export function defineJob(
   // deno-lint-ignore no-explicit-any -- the overloads above are what callers see
   options: JobOptions & { input?: StandardSchemaV1; handler(input: any, job: JobContext): unknown },
 ): JobDefinition {
-  const name = checkJobName(options.name);
+  const name = checkNoRun(checkJobName(options.name));
   const what = `of job ${JSON.stringify(name)}`;
   if (typeof options.handler !== "function") {
     throw new DispatchError("invalid_option", `Cannot use the handler ${what}: it is no function`);
@@ -170,6 +174,18 @@ export function defineJob(
     input: options.input,
     handler: options.handler,
   };
+}
+
+/**
+ * Refuses the names that runs of workflows have.
+ *
+ * @throws {DispatchError} `invalid_job_name`
+ */
+export function checkNoRun(name: string): string {
+  if (!isRunName(name)) return name;
+  throw new DispatchError("invalid_job_name", `Cannot use ${show(name)} as a job's name`, {
+    hint: "Names of this form are those of runs: use engine.startWorkflow().",
+  });
 }
 
 /** @throws {DispatchError} `invalid_option` */

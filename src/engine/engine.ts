@@ -2,38 +2,28 @@ import { endsWithin } from "../core/clock.ts";
 import { DispatchError } from "../core/errors.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { checkId } from "../core/id.ts";
-import {
-  type Job,
-  type JobCounts,
-  type JobRecord,
-  type NewJob,
-  type Scope,
-  toJob,
-} from "../core/job.ts";
+import { type Job, type JobRecord, type NewJob, type Scope, toJob } from "../core/job.ts";
+import type { Event } from "../core/event.ts";
+import type { Run } from "../core/run.ts";
 import type { Store } from "../store/store.ts";
+import type { AnyWorkflowDefinition, WorkflowDefinition } from "../workflow/definition.ts";
+import { plainAmbient } from "../workflow/ambient.ts";
+import type { Ambient } from "../workflow/host.ts";
 import type { AnyJobDefinition, JobDefinition } from "./definition.ts";
+import { type AnyDefinition, Definitions } from "./definitions.ts";
 import { DeadLetters } from "./dead_letters.ts";
-import {
-  buildJob,
-  type EnqueueItem,
-  type EnqueueOptions,
-  oneTransaction,
-  unknownJob,
-} from "./enqueue.ts";
+import { buildJob, buildMany, type EnqueueItem, type EnqueueOptions } from "./enqueue.ts";
 import { Jobs } from "./jobs.ts";
 import { Lifecycle, type LifecycleEvent } from "./lifecycle.ts";
 import { type EngineOptions, type EngineSettings, readOptions } from "./options.ts";
 import { Queues } from "./queues.ts";
 import { Machinery } from "./machinery.ts";
+import { requireRuns } from "./run_support.ts";
+import { jobIdOf, Runs } from "./runs.ts";
+import { scopedEngine } from "./scoped.ts";
+import { type EventOptions, publish, type StartOptions, startRun } from "./start.ts";
+import { countAll, type Stats } from "./stats.ts";
 import { subscribe, type SubscribeFilter } from "./subscription.ts";
-
-/** Figures about everything in a store. */
-export interface Stats {
-  /** Jobs by state. */
-  jobs: JobCounts;
-  /** Dead letters, replayed ones included. */
-  dlqCount: number;
-}
 
 /**
  * Takes jobs in and, where `concurrency` is not 0, runs them. `createExtension()` makes one and
@@ -46,8 +36,11 @@ export class Engine {
   readonly dlq: DeadLetters;
   /** Looks at queues, pauses and limits them. */
   readonly queues: Queues;
+  /** Looks at runs of workflows and changes their course. */
+  readonly runs: Runs;
   readonly #settings: EngineSettings;
-  readonly #definitions = new Map<string, AnyJobDefinition>();
+  readonly #definitions = new Definitions();
+  readonly #ambient: Ambient;
   readonly #lifecycle: Lifecycle;
   readonly #stopped = new AbortController();
   #machinery: Machinery | null = null;
@@ -59,12 +52,15 @@ export class Engine {
    *
    * @throws {DispatchError} `invalid_concurrency`, `invalid_queue`, `invalid_duration`, `invalid_option`
    */
-  constructor(options: EngineOptions = {}) {
+  constructor(options: EngineOptions = {}, ambient: Ambient = plainAmbient()) {
     this.#settings = readOptions(options);
+    this.#ambient = ambient;
     this.#lifecycle = new Lifecycle(this.#settings.logger);
     this.#lifecycle.add(...this.#settings.extensions);
     const store = () => this.#started().store;
-    this.jobs = new Jobs(store, (job) => this.#onCancelled(job));
+    const onCancelled = (job: JobRecord) => this.#onCancelled(job);
+    this.jobs = new Jobs(store, onCancelled);
+    this.runs = new Runs(store, () => this.#definitions.workflowNames, onCancelled);
     this.dlq = new DeadLetters(store, (job) => this.#lifecycle.emit("onJobEnqueued", job, {}));
     this.queues = new Queues(store, (queue) => this.#machinery?.worker?.release(queue));
   }
@@ -72,22 +68,16 @@ export class Engine {
   /**
    * Registers definitions, before or after start. Registering the same one again does nothing.
    *
-   * @throws {DispatchError} `duplicate_job` for another definition of a known name
+   * @throws {DispatchError} `duplicate_job`, `duplicate_workflow` for another definition of a known
+   * name or version, `workflows_not_supported` by the store
    */
-  register(...definitions: readonly AnyJobDefinition[]): void {
-    const all = new Map(this.#definitions);
-    for (const definition of definitions) {
-      const { name } = definition;
-      if ((all.get(name) ?? definition) !== definition) {
-        throw new DispatchError(
-          "duplicate_job",
-          `Cannot register job ${JSON.stringify(name)}: another definition has this name`,
-        );
-      }
-      all.set(name, definition);
+  register(...definitions: readonly AnyDefinition[]): void {
+    const machinery = this.#machinery;
+    if (machinery !== null && definitions.some(({ kind }) => kind === "workflow")) {
+      requireRuns(machinery.store);
     }
-    for (const [name, definition] of all) this.#definitions.set(name, definition);
-    this.#machinery?.worker?.wake();
+    this.#definitions.add(definitions);
+    machinery?.worker?.wake();
   }
 
   /**
@@ -129,22 +119,10 @@ export class Engine {
     { tx }: { tx?: unknown } = {},
   ): Promise<Job[]> {
     const machinery = this.#started();
-    const asked: NewJob[] = [];
-    for (let i = 0; i < items.length; i++) {
-      const { job, input, options: own } = items[i];
-      try {
-        if (own?.tx !== undefined) throw oneTransaction();
-        const built = this.#build(machinery, job, input, own ?? {});
-        asked.push(built instanceof Promise ? await built : built);
-      } catch (error) {
-        if (!(error instanceof DispatchError)) throw error;
-        const { code, message, hint } = error;
-        throw new DispatchError(code, `Cannot enqueue item ${i}: ${message}`, {
-          hint,
-          cause: error,
-        });
-      }
-    }
+    const asked = await buildMany(
+      items,
+      ({ job, input, options }) => this.#build(machinery, job, input, options ?? {}),
+    );
     if (asked.length === 0) return [];
     if (tx !== undefined) return (await machinery.transactions().enqueue(tx, asked)).map(toJob);
     const records = await machinery.store.jobs.enqueue(asked);
@@ -152,9 +130,62 @@ export class Engine {
   }
 
   /**
-   * Waits for a job to end and returns what its handler returned.
+   * Starts a run of a workflow: by its definition in that version, by name in the latest one that is
+   * registered here. When the promise resolves the run is stored. With the id of a run that exists, or
+   * a unique key that an unfinished run of the version holds, that run is returned and none is started.
    *
-   * @throws {DispatchError} `job_failed` with its last error, `cancelled`, `not_found` also when it
+   * @throws {DispatchError} `unknown_workflow`, `invalid_id`, `workflows_not_supported`, and as `enqueue`
+   */
+  startWorkflow<I>(
+    flow: WorkflowDefinition<I, unknown>,
+    input: I,
+    options?: StartOptions,
+  ): Promise<Run>;
+  /** Starts a run by the name of its workflow. */
+  startWorkflow(flow: string, input?: unknown, options?: StartOptions): Promise<Run>;
+  async startWorkflow(
+    flow: AnyWorkflowDefinition | string,
+    input?: unknown,
+    options: StartOptions = {},
+  ): Promise<Run> {
+    const machinery = this.#started();
+    const definition = this.#definitions.runJob(flow);
+    return await startRun(machinery, this.#lifecycle, definition, input, options);
+  }
+
+  /**
+   * Sends an event to one run: it ends the step that waits for it, or is kept until one does.
+   *
+   * @throws {DispatchError} `invalid_id`, `not_found`, `wrong_state` for a run that has ended,
+   * `invalid_step`, `payload_not_json`, `payload_too_large`, `workflows_not_supported`
+   */
+  triggerEvent(
+    runId: string,
+    name: string,
+    payload?: unknown,
+    options: EventOptions = {},
+  ): Promise<Event> {
+    return publish(() => this.#started(), name, payload, options, runId);
+  }
+
+  /**
+   * Sends an event to every run that waits for its name and key, also to those that begin to wait
+   * later, as long as it is kept (`retention.events`): each run takes it once.
+   *
+   * @throws {DispatchError} as `triggerEvent`
+   */
+  publishEvent(
+    name: string,
+    payload?: unknown,
+    options: EventOptions & { key?: string } = {},
+  ): Promise<Event> {
+    return publish(() => this.#started(), name, payload, options, null);
+  }
+
+  /**
+   * Waits for a job or a run to end and returns what its handler returned.
+   *
+   * @throws {DispatchError} `job_failed` or `run_failed` with its last error, `cancelled`, `not_found` also when it
    * was removed or pruned meanwhile, `result_timeout`, `stopped`
    */
   // deno-lint-ignore require-await -- a malformed id must reject, not throw
@@ -166,50 +197,26 @@ export class Engine {
     const timeoutMs = options.timeout === undefined
       ? null
       : parseDuration(options.timeout, "timeout");
-    return results.wait(checkId("job", id), timeoutMs) as Promise<Result>;
+    const jobId = id.startsWith("run_") ? jobIdOf(id) : checkId("job", id);
+    return results.wait(jobId, timeoutMs) as Promise<Result>;
   }
 
   /** Counts everything. */
   async stats(): Promise<Stats> {
-    const { store } = this.#started();
-    const [jobs, dlqCount] = await Promise.all([store.jobs.counts(), store.deadLetters.count({})]);
-    return { jobs, dlqCount };
+    return await countAll(this.#started().store, [...this.#definitions.jobs.keys()]);
   }
 
   /**
    * Yields what happens in this process from now on, until the reader leaves the loop or the engine
    * stops. A reader that is 10,000 events behind loses the oldest.
-   *
-   * @example
-   * ```ts
-   * import type { Engine } from "@dispatch/dispatch";
-   *
-   * async function watch(engine: Engine) {
-   *   for await (const { type, job } of engine.subscribe({ queue: "default" })) {
-   *     console.log(type, job.id);
-   *   }
-   * }
-   * ```
    */
   subscribe(filter: SubscribeFilter = {}): AsyncIterableIterator<LifecycleEvent> {
     return subscribe(this.#lifecycle, filter, this.#stopped.signal);
   }
 
-  /** The same engine, whose `enqueue` and `enqueueMany` default to a scope. */
+  /** The same engine; what it enqueues and starts belongs to a scope, unless it is given another. */
   withScope(scope: Scope): Engine {
-    const scoped = (options?: EnqueueOptions) => ({ ...options, scope: options?.scope ?? scope });
-    const enqueue = (job: AnyJobDefinition, input: unknown, options?: EnqueueOptions) =>
-      this.enqueue(job, input, scoped(options));
-    const enqueueMany = (items: readonly EnqueueItem[], options?: { tx?: unknown }) =>
-      this.enqueueMany(items.map((item) => ({ ...item, options: scoped(item.options) })), options);
-    return new Proxy(this, {
-      get(engine, key) {
-        if (key === "enqueue") return enqueue;
-        if (key === "enqueueMany") return enqueueMany;
-        const value = Reflect.get(engine, key);
-        return typeof value === "function" ? value.bind(engine) : value;
-      },
-    });
+    return scopedEngine(this, scope);
   }
 
   /**
@@ -228,12 +235,14 @@ export class Engine {
   }
 
   async #start(store: Store): Promise<void> {
+    if (this.#definitions.workflowNames.length > 0) requireRuns(store);
     const machinery = this.#machinery = new Machinery({
       engine: this,
       store,
       settings: this.#settings,
       lifecycle: this.#lifecycle,
       definitions: this.#definitions,
+      ambient: this.#ambient,
     });
     try {
       await machinery.start();
@@ -262,17 +271,13 @@ export class Engine {
   }
 
   #build(
-    machinery: Machinery,
+    { store }: Machinery,
     job: AnyJobDefinition | string,
     input: unknown,
     options: EnqueueOptions,
   ): NewJob | Promise<NewJob> {
-    const definition = typeof job === "string" ? this.#definitions.get(job) : job;
-    const name = typeof job === "string" ? job : job.name;
-    if (this.#settings.strictNames && !this.#definitions.has(name)) {
-      throw unknownJob(name, this.#definitions.keys());
-    }
-    return buildJob(name, definition, input, options, machinery.store.maxPayloadBytes);
+    const { name, definition } = this.#definitions.find(job, this.#settings.strictNames);
+    return buildJob(name, definition, input, options, store.maxPayloadBytes);
   }
 
   /** A record under another id is the one that held the unique key: nothing was enqueued. */

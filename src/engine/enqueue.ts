@@ -5,7 +5,7 @@ import type { NewJob, Scope } from "../core/job.ts";
 import { decodeJson, encodeJson } from "../core/json.ts";
 import { checkJobName, checkQueue, isLabel, listNames, nearest } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
-import { type AnyJobDefinition, checkCount, checkPriority } from "./definition.ts";
+import { type AnyJobDefinition, checkCount, checkNoRun, checkPriority } from "./definition.ts";
 
 /** What may be said of one job when it is enqueued; the rest comes from its definition. */
 export interface EnqueueOptions {
@@ -62,7 +62,7 @@ export function buildJob(
   options: EnqueueOptions,
   maxPayloadBytes: number,
 ): NewJob | Promise<NewJob> {
-  checkJobName(name);
+  if (definition?.workflow === undefined) checkNoRun(checkJobName(name));
   if (options.runAt !== undefined && options.delay !== undefined) {
     throw new DispatchError("invalid_option", "Cannot enqueue with both runAt and delay", {
       hint: "Give one of the two.",
@@ -107,8 +107,28 @@ export function unknownJob(name: string, known: Iterable<string>): DispatchError
   });
 }
 
+/** Makes the records of many jobs; the message of an error names the position. */
+export async function buildMany(
+  items: readonly EnqueueItem[],
+  build: (item: EnqueueItem) => NewJob | Promise<NewJob>,
+): Promise<NewJob[]> {
+  const jobs: NewJob[] = [];
+  for (const [i, item] of items.entries()) {
+    try {
+      if (item.options?.tx !== undefined) throw oneTransaction();
+      const built = build(item);
+      jobs.push(built instanceof Promise ? await built : built);
+    } catch (error) {
+      if (!(error instanceof DispatchError)) throw error;
+      const { code, message, hint } = error;
+      throw new DispatchError(code, `Cannot enqueue item ${i}: ${message}`, { hint, cause: error });
+    }
+  }
+  return jobs;
+}
+
 /** An item of `enqueueMany` that brings a transaction along: they are written together or not at all. */
-export function oneTransaction(): DispatchError {
+function oneTransaction(): DispatchError {
   return new DispatchError("invalid_option", "it has a transaction of its own", {
     hint: "Pass tx beside the items: enqueueMany(items, { tx }).",
   });

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { JobRecord, Scope } from "../core/job.ts";
 import { decodeJson, encodeJson, type JsonText } from "../core/json.ts";
 import type { ClaimedJob, Lease } from "../core/lease.ts";
+import { isRunName } from "../core/run.ts";
 import type { JobContext } from "./definition.ts";
 import type { Engine } from "./engine.ts";
 
@@ -48,7 +49,8 @@ export class Execution implements JobContext, ClaimedJob {
     this.lease = lease;
     this.#host = host;
     this.startedAt = host.clock.now();
-    if (job.timeoutMs > 0) this.limit(job.timeoutMs);
+    // That of a run is for all its slices together.
+    if (job.timeoutMs > 0 && !isRunName(job.name)) this.limit(job.timeoutMs);
   }
 
   get id(): string {

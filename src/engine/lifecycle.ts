@@ -67,7 +67,7 @@ export interface LifecycleExtension {
   onJobRetrying?(job: Job, detail: JobDetails["onJobRetrying"]): unknown;
   /** A dead letter was written. */
   onJobDlq?(job: Job, detail: JobDetails["onJobDlq"]): unknown;
-  /** A workflow run was started. */
+  /** A workflow run was started. Of its job the hooks above tell nothing, but for its dead letter. */
   onWorkflowStarted?(run: RunInfo): unknown;
   /** A step of a run completed. */
   onWorkflowStepCompleted?(run: RunInfo, step: { name: string; durationMs: number }): unknown;
@@ -82,6 +82,9 @@ export interface LifecycleExtension {
   /** The engine is about to stop; it waits for this. */
   onShutdown?(): unknown;
 }
+
+/** Which events of runs hooks are told of, apart from those of steps. */
+export type RunHook = "onWorkflowStarted" | "onWorkflowCompleted" | "onWorkflowFailed";
 
 /** Which job events there are. */
 export type JobHook = keyof JobDetails;
@@ -131,6 +134,33 @@ export class Lifecycle {
     }
     const event = { type: hook, at: new Date(), job, detail } as LifecycleEvent;
     for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Tells hooks of a run. */
+  emitRun(hook: RunHook, run: RunInfo, detail: { durationMs?: number; error?: string } = {}): void {
+    for (const extension of this.#extensions) {
+      const call = extension[hook] as ((run: RunInfo, detail: object) => unknown) | undefined;
+      if (call !== undefined) {
+        void this.#call(extension, hook, () => call.call(extension, run, detail));
+      }
+    }
+  }
+
+  /** Tells hooks that a step of a run has ended. */
+  emitStep(
+    run: RunInfo,
+    { name, durationMs, error }: { name: string; durationMs: number; error: string | null },
+  ): void {
+    for (const extension of this.#extensions) {
+      if (error === null && extension.onWorkflowStepCompleted !== undefined) {
+        const tell = () => extension.onWorkflowStepCompleted!(run, { name, durationMs });
+        void this.#call(extension, "onWorkflowStepCompleted", tell);
+      }
+      if (error !== null && extension.onWorkflowStepFailed !== undefined) {
+        const tell = () => extension.onWorkflowStepFailed!(run, { name, error });
+        void this.#call(extension, "onWorkflowStepFailed", tell);
+      }
+    }
   }
 
   /** Tells everyone that the engine stops, and waits for them. */

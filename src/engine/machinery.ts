@@ -1,25 +1,23 @@
-/**
- * The part of an engine that exists between start and stop: one store, and what works on it. What
- * becomes of each settlement is told here to the log, to hooks and to those who wait for results.
- */
+/** The part of an engine that exists between start and stop: one store, and what works on it. */
 
 import { endsWithin } from "../core/clock.ts";
 import { DispatchError } from "../core/errors.ts";
-import { newId, withPrefix } from "../core/id.ts";
-import { type JobRecord, type NewJob, toJob } from "../core/job.ts";
-import type { ClaimedJob } from "../core/lease.ts";
-import type { Outcome } from "../core/outcome.ts";
+import { newId } from "../core/id.ts";
+import type { JobRecord, NewJob } from "../core/job.ts";
 import type { Store, StoreTransactions } from "../store/store.ts";
+import type { Ambient } from "../workflow/host.ts";
 import { createBatcher } from "./batcher.ts";
 import { Claimer } from "./claimer.ts";
-import type { AnyJobDefinition } from "./definition.ts";
+import type { Definitions } from "./definitions.ts";
 import type { Engine } from "./engine.ts";
-import { Execution } from "./execution.ts";
+import { buildJob } from "./enqueue.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Herald } from "./herald.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { EngineSettings } from "./options.ts";
 import { Results } from "./results.ts";
+import { RunSupport } from "./run_support.ts";
 import { type Ended, type Settled, Settler } from "./settler.ts";
 import { Worker } from "./worker.ts";
 
@@ -34,10 +32,12 @@ export class Machinery {
   readonly results: Results;
   /** Stores one job, together with whatever else is enqueued at the moment. */
   readonly enqueue: (job: NewJob) => Promise<JobRecord>;
+  /** What runs of workflows need; `null` where the store keeps none. */
+  readonly runs: RunSupport | null;
   /** `null` where this process only enqueues. */
   readonly worker: Worker | null;
   readonly #settings: EngineSettings;
-  readonly #lifecycle: Lifecycle;
+  readonly #herald: Herald;
   readonly #settler: Settler;
   readonly #heartbeat: Heartbeat;
   readonly #maintenance: Maintenance;
@@ -50,20 +50,32 @@ export class Machinery {
     store: Store;
     settings: EngineSettings;
     lifecycle: Lifecycle;
-    definitions: ReadonlyMap<string, AnyJobDefinition>;
+    definitions: Definitions;
+    ambient: Ambient;
   }) {
-    const { engine, store, settings, lifecycle, definitions } = options;
+    const { engine, store, settings, lifecycle, ambient } = options;
+    const definitions = options.definitions.jobs;
     const { jobs, maxPayloadBytes } = store;
     const { clock, logger, leaseMs, pollMs, maxPollMs } = settings;
     this.store = store;
     this.#settings = settings;
-    this.#lifecycle = lifecycle;
     this.enqueue = createBatcher(
       (batch) => jobs.enqueue(batch),
       ENQUEUE_BATCH,
       (batch) => jobs.get(batch.map((job) => job.id)),
     );
     this.results = new Results({ jobs, clock, logger, pollMs, maxPollMs });
+    this.#herald = new Herald({ lifecycle, clock, logger, results: this.results });
+    this.runs = store.runs === undefined ? null : new RunSupport({
+      store,
+      logger,
+      lifecycle,
+      ambient,
+      buildRun: (workflow, input, runOptions) => {
+        const job = options.definitions.runJob(workflow);
+        return buildJob(job.name, job, input, runOptions, maxPayloadBytes);
+      },
+    });
     this.#settler = new Settler({
       store,
       clock,
@@ -86,8 +98,9 @@ export class Machinery {
       logger,
       rescueMs: settings.heartbeatMs,
       retention: settings.retention,
+      names: () => [...definitions.keys()],
       mayRescue: () => this.#heartbeat.isFresh(),
-      onRescued: (job) => this.#onRescued(job),
+      onRescued: (job) => this.#herald.rescued(job),
       afterRescue: () => void this.worker?.claimSuspect(),
     });
     this.worker = settings.concurrency === 0 ? null : new Worker({
@@ -103,7 +116,14 @@ export class Machinery {
         maxPollMs,
         logger,
       }),
-      rules: { middleware: settings.middleware, backoff: settings.backoff, maxPayloadBytes },
+      rules: {
+        middleware: settings.middleware,
+        backoff: settings.backoff,
+        maxPayloadBytes,
+        clock,
+        logger,
+        runs: this.runs,
+      },
       settler: this.#settler,
       host: {
         engine,
@@ -112,8 +132,8 @@ export class Machinery {
         report: (lease, progress) => this.#heartbeat.report(lease, progress),
         complete: (lease, work) => this.transactions().complete(lease, work),
       },
-      onStarted: (execution) => this.#emitStarted(execution),
-      onCommitted: (claim, outcome) => this.#onWritten(claim, outcome),
+      onStarted: (execution) => this.#herald.started(execution),
+      onCommitted: (claim, outcome) => this.#herald.written(claim, outcome),
     });
   }
 
@@ -176,103 +196,6 @@ export class Machinery {
 
   #onSettled({ claim, outcome }: Ended, status: Settled): void {
     this.worker?.settled();
-    const { job } = claim;
-    if (status === "settled") return this.#onWritten(claim, outcome);
-    if (status === "lost") {
-      this.#settings.logger.warn("an outcome came too late: the lease was lost", {
-        job: job.id,
-        name: job.name,
-        outcome: outcome.kind,
-      });
-    }
-    if (status === "cancelled") this.#cancelled(job, "The job was cancelled while it ran");
-  }
-
-  #onWritten(claim: ClaimedJob, outcome: Outcome): void {
-    const { job } = claim;
-    const now = this.#settings.clock.now();
-    switch (outcome.kind) {
-      case "complete":
-        if (this.results.empty && !this.#lifecycle.wants("onJobCompleted")) return;
-        return this.#completed(
-          {
-            ...job,
-            state: "completed",
-            result: outcome.result,
-            failure: null,
-            completedAt: now,
-            updatedAt: now,
-          },
-          claim,
-        );
-      case "retry":
-        return this.#retrying({
-          ...job,
-          state: "retrying",
-          failure: outcome.failure,
-          retryCount: job.retryCount + 1,
-          runAt: now + outcome.delayMs,
-          updatedAt: now,
-        });
-      case "dead":
-        return this.#died(
-          { ...job, state: "failed", failure: outcome.failure, completedAt: now, updatedAt: now },
-          claim instanceof Execution ? now - claim.startedAt : 0,
-        );
-      case "cancel":
-        return this.#cancelled(job, outcome.reason);
-      case "release":
-        return;
-    }
-  }
-
-  #cancelled(job: JobRecord, message: string): void {
-    this.results.notify({ ...job, state: "cancelled", failure: { code: "cancelled", message } });
-  }
-
-  #completed(job: JobRecord, claim: object): void {
-    this.results.notify(job);
-    if (!this.#lifecycle.wants("onJobCompleted")) return;
-    const durationMs = claim instanceof Execution ? job.completedAt! - claim.startedAt : 0;
-    this.#lifecycle.emit("onJobCompleted", toJob(job), { durationMs });
-  }
-
-  #retrying(job: JobRecord): void {
-    const error = job.failure!.message;
-    this.#settings.logger.warn("an attempt failed and will be retried", {
-      job: job.id,
-      name: job.name,
-      failures: `${job.retryCount} of ${job.maxRetries + 1}`,
-      code: job.failure!.code,
-      error,
-    });
-    if (!this.#lifecycle.wants("onJobRetrying")) return;
-    this.#lifecycle.emit("onJobRetrying", toJob(job), { error, nextRunAt: new Date(job.runAt) });
-  }
-
-  #died(record: JobRecord, durationMs: number): void {
-    const { code, message: error } = record.failure!;
-    this.#settings.logger.error("a job failed for good and is in the dead letters", {
-      job: record.id,
-      name: record.name,
-      code,
-      error,
-    });
-    this.results.notify(record);
-    if (!this.#lifecycle.wants("onJobFailed") && !this.#lifecycle.wants("onJobDlq")) return;
-    const job = toJob(record);
-    this.#lifecycle.emit("onJobFailed", job, { error, durationMs });
-    this.#lifecycle.emit("onJobDlq", job, { error, letterId: withPrefix("dlq", job.id) });
-  }
-
-  #onRescued(job: JobRecord): void {
-    if (job.state === "failed") this.#died(job, 0);
-    else this.results.notify(job);
-  }
-
-  #emitStarted(execution: Execution): void {
-    if (this.#lifecycle.wants("onJobStarted")) {
-      this.#lifecycle.emit("onJobStarted", toJob(execution.job), {});
-    }
+    this.#herald.settled(claim, outcome, status);
   }
 }

@@ -2,6 +2,7 @@ import { type Clock, yieldToEventLoop } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { JobRecord } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
+import { parseRunName } from "../core/run.ts";
 import type { Store } from "../store/store.ts";
 import { every } from "./every.ts";
 import type { RetentionMs } from "./retention.ts";
@@ -14,6 +15,8 @@ const RESCUE_BATCH = 200;
 const SUSPECTS_EVERY = 3;
 const PRUNE_BATCH = 1000;
 const PRUNE_EVERY_MS = 60_000;
+/** Runs that have been due for so long and were not claimed wait for a version that nobody serves. */
+export const UNSERVED_AFTER_MS = 30_000;
 
 /** What maintenance is made of. */
 export interface MaintenanceOptions {
@@ -26,6 +29,8 @@ export interface MaintenanceOptions {
   readonly mayRescue: () => Promise<boolean>;
   /** Called for every job that was taken back from a dead worker. */
   readonly onRescued: (job: JobRecord) => void;
+  /** Names of the jobs that this process can run. */
+  readonly names: () => string[];
   /** Called after rounds of rescues which may have left a suspect of a crash loop to be run. */
   readonly afterRescue: () => void;
 }
@@ -39,6 +44,7 @@ export class Maintenance {
   readonly #options: MaintenanceOptions;
   #stops: (() => Promise<void>)[] = [];
   readonly #failing = new Set<string>();
+  #unserved: ReadonlySet<string> = new Set();
   #stopped = false;
   /** Rounds of rescues since the last one that took something back. */
   #rounds = 0;
@@ -96,7 +102,29 @@ export class Maintenance {
       if (olderThanMs !== null) {
         await inBatches(() => store.deadLetters.purge({ olderThanMs }, PRUNE_BATCH));
       }
+      const { events } = store;
+      const keepMs = retention.events;
+      if (events !== undefined && keepMs !== null) {
+        await inBatches(() => events.prune(keepMs, PRUNE_BATCH));
+      }
     });
+    await this.#guard("look for runs that nobody serves", () => this.#warnOfUnserved());
+  }
+
+  /** Runs of a version that no worker has would wait unnoticed. Each version is told of once. */
+  async #warnOfUnserved(): Promise<void> {
+    const { store, logger, names } = this.#options;
+    const unserved = await store.runs?.unserved(names(), UNSERVED_AFTER_MS) ?? [];
+    for (const { jobName, runs } of unserved) {
+      if (this.#unserved.has(jobName)) continue;
+      const { name, version } = parseRunName(jobName);
+      logger.warn("runs wait for a version of their workflow that nobody serves", {
+        workflow: name,
+        version,
+        runs,
+      });
+    }
+    this.#unserved = new Set(unserved.map(({ jobName }) => jobName));
   }
 
   /** A round that fails is logged once, not every time, and is made again at the next interval. */

@@ -3,6 +3,8 @@ import { DispatchError, messageOf, notFound } from "../core/errors.ts";
 import type { JobRecord } from "../core/job.ts";
 import { decodeJson } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
+import { withPrefix } from "../core/id.ts";
+import { isRunName, parseRunName } from "../core/run.ts";
 import type { JobStore } from "../store/store.ts";
 
 const READ_BATCH = 500;
@@ -151,13 +153,17 @@ export class Results {
   }
 }
 
-function errorOf({ id, name, state, failure }: JobRecord): DispatchError {
+function errorOf(job: JobRecord): DispatchError {
+  const { state, failure } = job;
+  const isRun = isRunName(job.name);
+  const id = isRun ? withPrefix("run", job.id) : job.id;
+  const name = isRun ? parseRunName(job.name).name : job.name;
   const reason = failure?.message ?? "no reason was given";
   if (state === "cancelled") {
     return new DispatchError("cancelled", `${name} ${id} was cancelled: ${reason}`);
   }
   return new DispatchError(
-    "job_failed",
+    isRun ? "run_failed" : "job_failed",
     `${name} ${id} failed (${failure?.code ?? "unknown"}): ${reason}`,
     {
       cause: failure,

@@ -11,11 +11,14 @@ export interface Retention {
   cancelled?: Duration | false;
   /** Dead letters. Default `"30d"`. */
   deadLetters?: Duration | false;
+  /** Events, for runs that begin to wait for them late. Default `"1d"`. */
+  events?: Duration | false;
 }
 
 /** The same in milliseconds; `null` is for ever. */
 export interface RetentionMs extends RetentionAges {
   readonly deadLetters: number | null;
+  readonly events: number | null;
 }
 
 const DEFAULTS: Required<Retention> = {
@@ -23,6 +26,7 @@ const DEFAULTS: Required<Retention> = {
   failed: "14d",
   cancelled: "1d",
   deadLetters: "30d",
+  events: "1d",
 };
 
 /**
@@ -43,5 +47,6 @@ export function parseRetention(given: Duration | false | Retention | undefined):
     failed: read("failed"),
     cancelled: read("cancelled"),
     deadLetters: read("deadLetters"),
+    events: read("events"),
   };
 }

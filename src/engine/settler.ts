@@ -4,6 +4,7 @@ import type { JobRecord } from "../core/job.ts";
 import type { ClaimedJob } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
+import { isRunName } from "../core/run.ts";
 import type { SettleStatus, Store } from "../store/store.ts";
 
 /** An attempt that has ended, or a claim that is given back, on its way to the store. */
@@ -117,7 +118,9 @@ export class Settler {
     let statuses: SettleStatus[];
     try {
       statuses = await this.#store.jobs.settle(
-        batch.map(({ claim, outcome }) => ({ lease: claim.lease, outcome })),
+        batch.map(({ claim: { lease, job }, outcome }) =>
+          isRunName(job.name) ? { lease, outcome, isRun: true } : { lease, outcome }
+        ),
       );
     } catch (thrown) {
       await this.#keep(batch, messageOf(thrown));
@@ -205,6 +208,8 @@ function isEndOf(job: JobRecord | null, claimed: JobRecord, outcome: Outcome): b
     case "cancel":
       return job.state === "cancelled";
     case "release":
+    case "park":
+    case "compensate":
       return false; // it has left no trace, and nobody is told of it
   }
 }

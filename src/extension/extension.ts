@@ -6,6 +6,7 @@
 
 import { Hono } from "@hono/hono";
 import { DispatchError, messageOf } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
 import { Engine } from "../engine/engine.ts";
 import { createApp } from "../http/app.ts";
 import type { Health } from "../http/health.ts";
@@ -21,7 +22,7 @@ import { type AnyHono, provideEngine } from "./engine_from.ts";
 import { noStore, pingStore } from "./health.ts";
 import { type ExtensionOptions, type ExtensionSettings, readExtensionOptions } from "./options.ts";
 import { placeInConfig } from "./place.ts";
-import { VERSION } from "../core/version.ts";
+import { asyncAmbient } from "./runtime.ts";
 
 export type { ExtensionOptions } from "./options.ts";
 
@@ -72,7 +73,7 @@ export interface Extension extends AsyncDisposable {
  * names; else one in memory, which is gone when the process ends.
  *
  * @throws {DispatchError} `invalid_option`, `invalid_concurrency`, `invalid_queue`,
- * `invalid_duration`, `duplicate_job`; about the configuration `config_syntax`,
+ * `invalid_duration`, `duplicate_job`, `duplicate_workflow`; about the configuration `config_syntax`,
  * `config_unknown_key`, `config_wrong_type`, `config_invalid_value`, `config_unreadable`,
  * `config_not_found`
  *
@@ -128,7 +129,7 @@ export class DispatchExtension implements Extension {
     this.#surroundings = { openers, environment };
     this.basePath = basePath;
     this.engine = makeEngine(settings);
-    this.engine.register(...settings.jobs);
+    this.engine.register(...settings.jobs, ...settings.workflows);
     const health = () => this.health();
     this.app = settings.disableRoutes
       ? new Hono()
@@ -215,7 +216,7 @@ export class DispatchExtension implements Extension {
 /** Options that are fine by themselves may not go together: then YAML may be what to change. */
 function makeEngine(settings: ExtensionSettings): Engine {
   try {
-    return new Engine(settings);
+    return new Engine(settings, asyncAmbient());
   } catch (error) {
     const keys = settings.fromConfig
       .filter((name) => name === "heartbeatInterval" || name === "leaseDuration");

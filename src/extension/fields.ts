@@ -87,6 +87,7 @@ const RETENTION: { readonly [Kind in keyof Retention]-?: Reader<Retention[Kind]>
   failed: age,
   cancelled: age,
   deadLetters: age,
+  events: age,
 };
 
 /** Names of the options that are data. */

@@ -4,6 +4,7 @@ import type { AnyJobDefinition } from "../engine/definition.ts";
 import type { EngineOptions } from "../engine/options.ts";
 import type { Auth } from "../http/auth.ts";
 import type { Store } from "../store/store.ts";
+import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { loadConfig } from "./config.ts";
 import { DATA_OPTIONS, type DataOptions, isRecord, readFields } from "./fields.ts";
 import { placeInCode } from "./place.ts";
@@ -29,6 +30,8 @@ export interface ExtensionOptions extends EngineOptions {
   basePath?: string;
   /** Definitions to register; `engine.register()` takes more. */
   jobs?: readonly AnyJobDefinition[];
+  /** Workflows to register; `engine.register()` takes more. */
+  workflows?: readonly AnyWorkflowDefinition[];
   /** Has `app` serve nothing. YAML: `disable_routes`. Default false. */
   disableRoutes?: boolean;
   /** Leaves the schema of the store alone at start. YAML: `disable_migrate`. Default false. */
@@ -54,6 +57,7 @@ type Defaulted =
   | "registry"
   | "basePath"
   | "jobs"
+  | "workflows"
   | "disableRoutes"
   | "disableMigrate"
   | "logger"
@@ -85,6 +89,10 @@ const CODE_OPTIONS: Record<CodeOption, [expected: string, fits: (value: unknown)
   jobs: [
     "a list of definitions made by defineJob()",
     listOf((item) => isRecord(item) && item.kind === "job" && typeof item.name === "string"),
+  ],
+  workflows: [
+    "a list of workflows made by defineWorkflow()",
+    listOf((item) => isRecord(item) && item.kind === "workflow" && typeof item.name === "string"),
   ],
   extensions: [
     "a list of lifecycle extensions, each with a name",
@@ -134,6 +142,7 @@ export function readExtensionOptions(options: unknown, directory: string): Exten
     basePath: "/api/dispatch",
     registry: createRegistry(),
     jobs: [],
+    workflows: [],
     disableRoutes: false,
     disableMigrate: false,
     logger: consoleLogger(),

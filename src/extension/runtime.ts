@@ -1,9 +1,11 @@
 /** The one file that knows what runs it: Deno, or Node from version 20 on. Both take this code. */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { messageOf } from "../core/errors.ts";
+import type { Ambient } from "../workflow/host.ts";
 
 /** What became of an attempt to read a file. */
 export type FileRead =
@@ -45,6 +47,15 @@ export function readTextFile(path: string): FileRead {
         return { kind: "failed", error };
     }
   }
+}
+
+/** Tells code that runs inside a step of a workflow from code beside it, also behind awaits. */
+export function asyncAmbient(): Ambient {
+  const storage = new AsyncLocalStorage<true>();
+  return {
+    run: (work) => storage.run(true, work),
+    inside: () => storage.getStore() === true,
+  };
 }
 
 /** The working directory, or words for it where it cannot be told. */

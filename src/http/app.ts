@@ -10,6 +10,7 @@ import { problem } from "./problem.ts";
 import { queueRoutes } from "./queues.ts";
 import { safeHeaders, sameOrigin, smallBody } from "./safety.ts";
 import { statsRoutes } from "./stats.ts";
+import { workflowRoutes } from "./workflows.ts";
 
 /** What {@link createApp} takes. */
 export interface AppOptions {
@@ -50,6 +51,7 @@ export function createApp(options: AppOptions): Hono {
   app.route(`${base}/v1/jobs`, jobRoutes(engine));
   app.route(`${base}/v1/dlq`, deadLetterRoutes(engine));
   app.route(`${base}/v1/queues`, queueRoutes(engine));
+  app.route(`${base}/v1/workflows`, workflowRoutes(engine));
   app.route(`${base}/v1/stats`, statsRoutes(engine));
 
   refuseOtherMethods(app);

@@ -7,8 +7,8 @@ export function statsRoutes(engine: Engine): Hono {
   const routes = new Hono();
   routes.get("/", async (c) => {
     readQuery(c, {});
-    const { jobs, dlqCount } = await engine.stats();
-    return c.json({ jobs, dlq_count: dlqCount, workflows: {} });
+    const { jobs, dlqCount, workflows, unserved } = await engine.stats();
+    return c.json({ jobs, dlq_count: dlqCount, workflows, unserved });
   });
   return routes;
 }

@@ -7,7 +7,9 @@ import type { DeadLetter } from "../core/dead_letter.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Job, JobCounts, JobState } from "../core/job.ts";
 import type { Json } from "../core/json.ts";
+import type { Event } from "../core/event.ts";
 import type { Queue } from "../core/queue.ts";
+import type { Run, RunState, RunStep, StepKind, WaitingFor } from "../core/run.ts";
 
 /** A job. */
 export interface WireJob {
@@ -54,6 +56,60 @@ export interface WireDeadLetter {
   created_at: string;
   reason: ErrorCode;
   tags: readonly string[];
+}
+
+/** A run of a workflow. */
+export interface WireRun {
+  id: string;
+  name: string;
+  version: number;
+  state: RunState;
+  input: Json;
+  output: Json;
+  error: string | null;
+  scope_app_id: string | null;
+  scope_org_id: string | null;
+  parent_run_id: string | null;
+  started_at: string;
+  completed_at: string | null;
+  job_id: string;
+  queue: string;
+  waiting_for: WireWait[];
+}
+
+/** What a run, or a step of it, waits for. */
+export interface WireWait {
+  step: string;
+  kind: WaitingFor["kind"];
+  events: readonly string[];
+  key: string | null;
+  child_run_id: string | null;
+  until: string | null;
+}
+
+/** A step of a run. */
+export interface WireStep {
+  name: string;
+  kind: StepKind;
+  state: RunStep["state"];
+  attempt: number;
+  result: Json;
+  error: string | null;
+  waiting_for: WireWait | null;
+  child_run_id: string | null;
+  started_at: string;
+  ended_at: string | null;
+}
+
+/** An event. */
+export interface WireEvent {
+  id: string;
+  name: string;
+  run_id: string | null;
+  key: string | null;
+  payload: Json;
+  created_at: string;
+  delivered: number;
 }
 
 /** A queue. */
@@ -113,6 +169,53 @@ export function deadLetterToWire(letter: DeadLetter): WireDeadLetter {
     reason: letter.reason,
     tags: letter.tags,
   };
+}
+
+/** Writes a run for the wire. */
+export function runToWire(run: Run): WireRun {
+  return {
+    id: run.id,
+    name: run.name,
+    version: run.version,
+    state: run.state,
+    input: run.input,
+    output: run.output,
+    error: run.error,
+    scope_app_id: run.scope.appId ?? null,
+    scope_org_id: run.scope.orgId ?? null,
+    parent_run_id: run.parentRunId,
+    started_at: run.startedAt.toISOString(),
+    completed_at: iso(run.completedAt),
+    job_id: run.jobId,
+    queue: run.queue,
+    waiting_for: run.waitingFor.map(waitToWire),
+  };
+}
+
+/** Writes a step for the wire. */
+export function stepToWire(step: RunStep): WireStep {
+  return {
+    name: step.name,
+    kind: step.kind,
+    state: step.state,
+    attempt: step.attempt,
+    result: step.result,
+    error: step.error,
+    waiting_for: step.waitingFor === null ? null : waitToWire(step.waitingFor),
+    child_run_id: step.childRunId,
+    started_at: step.startedAt.toISOString(),
+    ended_at: iso(step.endedAt),
+  };
+}
+
+/** Writes an event for the wire. */
+export function eventToWire(event: Event): WireEvent {
+  const { id, name, runId, key, payload, createdAt, delivered } = event;
+  return { id, name, run_id: runId, key, payload, created_at: createdAt.toISOString(), delivered };
+}
+
+function waitToWire({ step, kind, events, key, childRunId, until }: WaitingFor): WireWait {
+  return { step, kind, events, key, child_run_id: childRunId, until: iso(until) };
 }
 
 /** Writes a queue for the wire. */

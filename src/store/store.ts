@@ -18,6 +18,9 @@ import type { JsonText } from "../core/json.ts";
 import type { ClaimedJob, Lease, LeaseStatus } from "../core/lease.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Queue, QueueSettings } from "../core/queue.ts";
+import type { EventStore, RunStore } from "./run_store.ts";
+
+export type * from "./run_store.ts";
 
 /** Keeps jobs, dead letters and queues. */
 export interface Store {
@@ -35,6 +38,10 @@ export interface Store {
   readonly queues: QueueStore;
   /** Transactions of the database that the store is in; not there where it has none. */
   readonly transactions?: StoreTransactions;
+  /** Runs of workflows; not there where it keeps none. */
+  readonly runs?: RunStore;
+  /** Events for runs; there where runs are. */
+  readonly events?: EventStore;
   /** Brings its schema up to date; does nothing where it is. */
   migrate(): Promise<void>;
   /**
@@ -86,13 +93,16 @@ export interface Settlement {
   readonly lease: Lease;
   /** How it ended. */
   readonly outcome: Outcome;
+  /** True for a run of a workflow, whose end others may wait for. */
+  readonly isRun?: boolean;
 }
 
 /**
  * What became of a settlement: it was written as it was asked for; it ended the job as cancelled
- * instead; or its lease was no longer held and it changed nothing.
+ * instead; or its lease was no longer held and it changed nothing. `compensating` is a run that was
+ * cancelled and is ready again, to undo its steps first.
  */
-export type SettleStatus = "settled" | "cancelled" | "lost";
+export type SettleStatus = "settled" | "cancelled" | "compensating" | "lost";
 
 /** Which records to list. Every field that is set narrows the list. */
 export interface JobQuery {
@@ -155,7 +165,8 @@ export interface JobStore {
    * Ends attempts: the only way out of `running`, apart from {@link JobStore.rescue}. `dead` writes
    * the dead letter in the same transaction. Where cancellation was asked for, every outcome but
    * `complete` ends the job as cancelled, and all but `cancel` itself answer so. A lease that is not
-   * held changes nothing: `lost`.
+   * held changes nothing: `lost`. A run that is parked although an open step of it has ended meanwhile
+   * is ready at once; one that is to undo its steps before it is cancelled is so, too.
    */
   settle(settlements: readonly Settlement[]): Promise<SettleStatus[]>;
   /**
@@ -173,13 +184,14 @@ export interface JobStore {
   cancel(id: string): Promise<JobRecord>;
   /**
    * Makes a failed, cancelled or retrying job ready now, with all its retries. Its dead letter, if
-   * it has one, is marked as replayed in the same transaction.
+   * it has one, is marked as replayed in the same transaction. A run goes on behind what it has
+   * completed, or with the compensation that failed; one whose steps are undone starts afresh.
    *
    * @throws {DispatchError} `not_found`, `wrong_state`, `unique_conflict`
    */
   retry(id: string): Promise<JobRecord>;
   /**
-   * Removes a job that is not running. Its dead letter stays.
+   * Removes a job that is not running, or a run that has ended. Its dead letter stays.
    *
    * @throws {DispatchError} `not_found`, `wrong_state`
    */

@@ -5,6 +5,7 @@ import { CaseContext, type StoreCase } from "./suite/context.ts";
 import { deadLetterCases } from "./suite/dead_letters.ts";
 import { delayCases } from "./suite/delays.ts";
 import { enqueueCases } from "./suite/enqueue.ts";
+import { familyCases } from "./suite/families.ts";
 import { fencingCases } from "./suite/fencing.ts";
 import { lifecycleCases } from "./suite/lifecycle.ts";
 import { listingCases } from "./suite/listing.ts";
@@ -13,9 +14,12 @@ import { queueCases } from "./suite/queues.ts";
 import { raceCases } from "./suite/races.ts";
 import { rescueCases } from "./suite/rescue.ts";
 import { retentionCases } from "./suite/retention.ts";
+import { runLifeCases } from "./suite/run_life.ts";
 import { settlingCases } from "./suite/settling.ts";
+import { stepCases } from "./suite/steps.ts";
 import { uniqueCases } from "./suite/unique.ts";
 import { verbCases } from "./suite/verbs.ts";
+import { waitCases } from "./suite/waits.ts";
 import { wakeCases } from "./suite/wake.ts";
 
 const CASES: readonly StoreCase[] = [
@@ -35,6 +39,10 @@ const CASES: readonly StoreCase[] = [
   ...queueCases,
   ...listingCases,
   ...wakeCases,
+  ...stepCases,
+  ...waitCases,
+  ...familyCases,
+  ...runLifeCases,
 ];
 
 /** A store that was opened for one case. */
@@ -63,6 +71,8 @@ export interface StoreSuiteOptions {
    * the test.
    */
   readonly skip?: Readonly<Record<string, string>>;
+  /** Why the store keeps no runs of workflows. Left out where it does. */
+  readonly withoutWorkflows?: string;
 }
 
 /**
@@ -86,10 +96,11 @@ export interface StoreSuiteOptions {
  * ```
  */
 export function testStore(options: StoreSuiteOptions): void {
-  const { name, test, open, skip = {} } = options;
+  const { name, test, open, skip = {}, withoutWorkflows } = options;
   checkSkips(skip);
   for (const storeCase of CASES) {
-    const reason = skip[storeCase.name];
+    const reason = skip[storeCase.name] ??
+      (storeCase.part === "workflows" ? withoutWorkflows : undefined);
     if (reason === undefined) {
       test(`${name}: ${storeCase.name}`, () => runCase(storeCase, open));
     } else {

@@ -18,7 +18,13 @@ const End = defineJob({
 });
 
 describe("parseRetention()", () => {
-  const defaults = { completed: DAY, failed: 14 * DAY, cancelled: DAY, deadLetters: 30 * DAY };
+  const defaults = {
+    completed: DAY,
+    failed: 14 * DAY,
+    cancelled: DAY,
+    deadLetters: 30 * DAY,
+    events: DAY,
+  };
   for (
     const [given, expected] of [
       [undefined, defaults],
@@ -26,7 +32,7 @@ describe("parseRetention()", () => {
       [{}, defaults],
       ["1h", { ...defaults, completed: 36e5, failed: 36e5, cancelled: 36e5 }],
       [0, { ...defaults, completed: 0, failed: 0, cancelled: 0 }],
-      [false, { completed: null, failed: null, cancelled: null, deadLetters: null }],
+      [false, { completed: null, failed: null, cancelled: null, deadLetters: null, events: null }],
       [{ completed: false, failed: "1d" }, { ...defaults, completed: null, failed: DAY }],
       [{ deadLetters: 5 }, { ...defaults, deadLetters: 5 }],
     ] as const

@@ -21,6 +21,7 @@ const kept = (completed: number | null) => ({
   failed: completed,
   cancelled: completed,
   deadLetters: completed === null ? null : 30 * DAY,
+  events: completed === null ? null : DAY,
 });
 
 const ROWS: Row[] = [
@@ -136,10 +137,11 @@ const ROWS: Row[] = [
   {
     option: "retention",
     code: false,
-    yaml: "retention: {completed: 1h, failed: false, cancelled: 1000, dead_letters: 2d}",
+    yaml:
+      "retention: {completed: 1h, failed: false, cancelled: 1000, dead_letters: 2d, events: 1h}",
     effect: [
       kept(null),
-      { completed: 36e5, failed: null, cancelled: 1000, deadLetters: 2 * DAY },
+      { completed: 36e5, failed: null, cancelled: 1000, deadLetters: 2 * DAY, events: 36e5 },
       { ...kept(DAY), failed: 14 * DAY },
     ],
     read: (_, engine) => engine.retention,

@@ -12,7 +12,8 @@ describe("GET /v1/stats", () => {
     assertEquals(await response.json(), {
       jobs: { pending: 1, running: 0, completed: 0, retrying: 0, failed: 1, cancelled: 0 },
       dlq_count: 1,
-      workflows: {},
+      workflows: { running: 0, compensating: 0, completed: 0, failed: 0, cancelled: 0 },
+      unserved: [],
     });
   });
 });

@@ -20,6 +20,29 @@ export const dispatch: System = {
   unfinished: "select 1 from dispatch.jobs limit 1",
 };
 
+/** Dispatch as it runs workflows. */
+export const dispatchFlows: System = {
+  name: "Dispatch",
+  command: (url) =>
+    Promise.resolve([Deno.execPath(), [
+      ...["run", "-A", "--quiet", "--no-check", "--import-map=scripts/npm_imports.json"],
+      ...["scripts/bench/postgres/flows.ts", url],
+    ]]),
+  unfinished: "select 1 from dispatch.jobs limit 1",
+};
+
+/** A peer as it runs workflows. */
+export const flowPeer = (
+  name: string,
+  system: string,
+  unfinished: string,
+  argument = "",
+): System => ({
+  name,
+  command: async (url) => [await node(), [`${PEERS.pathname}flows.mjs`, system, url, argument]],
+  unfinished,
+});
+
 const peer = (name: string, system: string, setting: string, unfinished: string): System => ({
   name,
   command: async (url) => [await node(), [`${PEERS.pathname}peer.mjs`, system, setting, url]],

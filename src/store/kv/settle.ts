@@ -1,6 +1,7 @@
 /** How attempts end, and leases are extended and taken back. */
 
 import type { EpochMs } from "../../core/clock.ts";
+import { DispatchError } from "../../core/errors.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Lease, LeaseStatus } from "../../core/lease.ts";
 import { CRASH_LOOP, type Failure, MAX_CRASHES, type Outcome } from "../../core/outcome.ts";
@@ -127,6 +128,11 @@ export class Settle {
       await this.#moves.finish(draft, completed, before);
     } else if (outcome.kind === "dead") {
       await this.#die(draft, record, outcome.failure, before, now);
+    } else if (outcome.kind === "park" || outcome.kind === "compensate") {
+      throw new DispatchError(
+        "workflows_not_supported",
+        "Cannot settle a run of a workflow: the kv store keeps none",
+      );
     } else {
       const next = outcome.kind === "retry"
         ? { ...record, retryCount: record.retryCount + 1, failure: outcome.failure }

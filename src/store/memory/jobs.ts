@@ -13,9 +13,9 @@ import type {
   SettleStatus,
 } from "../store.ts";
 import { copyJob, type Entry, isFinished, isWaiting, type QueueEntry } from "./entry.ts";
-import { withPrefix } from "../../core/id.ts";
+import { isRunName } from "../../core/run.ts";
 import type { ReadyQueue } from "./ready_queue.ts";
-import { rescueEntry, settleEntry } from "./settle.ts";
+import { rescueEntry, revive, settleEntry } from "./settle.ts";
 import type { MemoryState } from "./state.ts";
 
 /** The jobs of a memory store. Every method finishes in one turn, so each call is atomic. */
@@ -130,6 +130,9 @@ export class MemoryJobs implements JobStore {
     if (isFinished(job.state)) {
       throw wrongState("cancel", "job", id, job.state, "a pending, retrying or running job");
     }
+    if (this.#state.runs.find(id)?.compensating) {
+      throw wrongState("cancel", "job", id, "compensating", "a run that does not undo its steps");
+    }
     const now = this.#state.clock.now();
     if (isWaiting(job.state)) this.#state.finish(entry, "cancelled", now);
     else {
@@ -151,12 +154,8 @@ export class MemoryJobs implements JobStore {
       throw uniqueConflict("retry", "job", id, holder.job.id, job.uniqueKey);
     }
     const now = this.#state.clock.now();
-    job.retryCount = 0;
-    job.crashes = 0;
-    job.failure = null;
-    this.#state.wait(entry, now, now);
-    const letter = this.#state.letters.get(withPrefix("dlq", id))?.letter;
-    if (letter !== undefined) letter.replayedAt ??= now;
+    this.#state.runs.resume(entry, now);
+    revive(this.#state, entry, now);
     return copyJob(entry);
   }
 
@@ -165,6 +164,9 @@ export class MemoryJobs implements JobStore {
     const entry = this.#find(id);
     if (entry.job.state === "running") {
       throw wrongState("remove", "job", id, "running", "a job that is not running");
+    }
+    if (isRunName(entry.job.name) && !isFinished(entry.job.state)) {
+      throw wrongState("remove", "job", id, entry.job.state, "a run that has ended");
     }
     this.#state.drop(entry);
   }

@@ -2,7 +2,9 @@ import { type Clock, systemClock } from "../../core/clock.ts";
 import type { Store } from "../store.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
 import { MemoryJobs } from "./jobs.ts";
+import { MemoryEvents } from "./events.ts";
 import { MemoryQueues } from "./queues.ts";
+import { MemoryRuns } from "./runs.ts";
 import { MemoryState } from "./state.ts";
 
 /** What {@link memoryStore} takes. */
@@ -10,8 +12,8 @@ export interface MemoryStoreOptions {
   /** Where it gets the time from. Default: the machine's. */
   clock?: Clock;
   /**
-   * How many jobs of each final state, and how many dead letters, are kept at most; the oldest make
-   * room. Default 10,000, about 10 MB of small jobs.
+   * How many jobs of each final state, how many dead letters, and how many events are kept at most;
+   * the oldest make room. Default 10,000, about 10 MB of small jobs.
    */
   maxFinished?: number;
   /** Largest payload or result in bytes of JSON. Default 1 MiB. */
@@ -30,7 +32,9 @@ export interface MemoryStoreOptions {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const state = new MemoryState(options.clock ?? systemClock, options.maxFinished ?? 10_000);
+  const { clock = systemClock, maxFinished = 10_000 } = options;
+  const state = new MemoryState(clock, maxFinished);
+  const events = new MemoryEvents(state, maxFinished);
   return {
     name: "memory",
     durable: false,
@@ -38,6 +42,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     jobs: new MemoryJobs(state),
     deadLetters: new MemoryDeadLetters(state),
     queues: new MemoryQueues(state),
+    runs: new MemoryRuns(state, events),
+    events,
     migrate: () => Promise.resolve(),
     ping: () => Promise.resolve(),
     close: () => Promise.resolve(),

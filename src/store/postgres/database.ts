@@ -22,7 +22,7 @@ export class Database {
    */
   get now(): string | null {
     const held = this.#clock?.held ?? null;
-    return held === null ? null : String(held);
+    return held === null ? null : String(Math.floor(held));
   }
 
   /** Opened with the first use, and again if that failed. */

@@ -18,7 +18,9 @@ import { claim, SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
 import { areAlike, enqueue, isUniqueViolation } from "./enqueue.ts";
 import { encodeKey, FINAL, type RecordRow, toCounts, toRecord } from "./rows.ts";
+import type { RunStatements } from "./run_statements.ts";
 import { extend, settle } from "./settle.ts";
+import { isOfRun, settleWithRuns } from "./settle_runs.ts";
 import type { Statements } from "./statements.ts";
 import { toUuid } from "./uuid.ts";
 import type { Wake } from "./wake.ts";
@@ -30,13 +32,15 @@ const MANY_TALLIES = 5000;
 export class PostgresJobs implements JobStore {
   readonly #database: Database;
   readonly #sql: Statements;
+  readonly #runSql: RunStatements;
   readonly #wake: Wake;
   /** What the last claim said of the next moment, for the question that follows it. */
   #due: { readonly of: string; readonly due: number | null } | null = null;
 
-  constructor(database: Database, sql: Statements, wake: Wake) {
+  constructor(database: Database, sql: Statements, runSql: RunStatements, wake: Wake) {
     this.#database = database;
     this.#sql = sql;
+    this.#runSql = runSql;
     this.#wake = wake;
   }
 
@@ -71,12 +75,10 @@ export class PostgresJobs implements JobStore {
   }
 
   async settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
-    const { statuses, wake } = await settle(
-      this.#database,
-      this.#sql,
-      this.#database.now,
-      settlements,
-    );
+    const now = this.#database.now;
+    const { statuses, wake } = settlements.some(isOfRun)
+      ? await settleWithRuns(this.#database, this.#sql, this.#runSql, now, settlements)
+      : await settle(this.#database, this.#sql, now, settlements);
     this.#wake.send(wake);
     return statuses;
   }

@@ -10,6 +10,7 @@ import { VERSION } from "../../core/version.ts";
 import type { SqlDriver, SqlExecutor, SqlTransaction } from "../../sql/driver.ts";
 import { SqlError } from "../../sql/sql_error.ts";
 import { migration001 } from "./migrations/001.ts";
+import { migration002 } from "./migrations/002.ts";
 
 /** A step from one version of the schema to the next. */
 export interface Migration {
@@ -24,6 +25,7 @@ export interface Migration {
 /** Every version, in order. A released one is never edited: what comes later is one more. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, title: "jobs, history, dead letters, queues", script: migration001 },
+  { version: 2, title: "runs of workflows, steps, events", script: migration002 },
 ];
 
 /** Where a schema stands. */

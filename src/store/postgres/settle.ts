@@ -114,7 +114,7 @@ function compare(a: Sent<{ lease: Lease }>, b: Sent<{ lease: Lease }>): number {
 }
 
 /** What is kept of an outcome: a result, or why it failed. */
-function dataOf(outcome: Outcome): string | null {
+export function dataOf(outcome: Outcome): string | null {
   switch (outcome.kind) {
     case "complete":
       return outcome.result === "null" ? null : outcome.result; // most jobs return nothing
@@ -124,6 +124,8 @@ function dataOf(outcome: Outcome): string | null {
     case "cancel":
       return JSON.stringify({ code: "cancelled", message: outcome.reason });
     case "release":
+    case "park": // of runs alone, in a statement of their own
+    case "compensate":
       return null;
   }
 }

@@ -75,10 +75,12 @@ cross join lateral (
   $4::text::text[], $5::text::text[], $6::text::int8[], $7::int4)`,
     extend: `select * from ${s}.extend($1::text::int8, $2::text::uuid[], $3::text::int8[],
   $4::text::text[], $5::text::int8)`,
-    rescue: `select * from ${s}.rescue($1::text::int8, $2::int4, $3::int4, $4::text)`,
-    cancel: `select * from ${s}.cancel($1::text::int8, $2::text::uuid)`,
-    retry: `select * from ${s}.retry($1::text::int8, $2::text::uuid)`,
-    remove: `select ${s}.remove($1::text::uuid) as removed`,
+    rescue: `select * from ${s}.rescue_jobs($1::text::int8, $2::int4, $3::int4, $4::text)`,
+    cancel: `select * from ${s}.cancel_job($1::text::int8, $2::text::uuid)`,
+    retry: `select * from ${s}.retry_job($1::text::int8, $2::text::uuid)`,
+    remove: `select case when not exists (select 1 from ${s}.jobs j
+  where j.id = $1::text::uuid and j.name like 'workflow/%') then ${s}.remove($1::text::uuid)
+  else false end as removed`,
     replay: `select * from ${s}.replay($1::text::int8, $2::text::uuid, $3::text::uuid)`,
     prune:
       `select ${s}.prune($1::text::int8, $2::text::text[], $3::text::int8[], $4::int4) as pruned`,

@@ -5,9 +5,12 @@ import { openPostgres } from "../../sql/open.ts";
 import type { Store } from "../store.ts";
 import { Database } from "./database.ts";
 import { PostgresDeadLetters } from "./dead_letters.ts";
+import { PostgresEvents } from "./events.ts";
 import { PostgresJobs } from "./jobs.ts";
 import { apply, requireCurrent } from "./migrations.ts";
 import { PostgresQueues } from "./queues.ts";
+import { runStatements } from "./run_statements.ts";
+import { PostgresRuns } from "./runs.ts";
 import { statements } from "./statements.ts";
 import { PostgresTransactions } from "./transactions.ts";
 import { Wake } from "./wake.ts";
@@ -55,7 +58,8 @@ export function postgresStore(
   );
   const sql = statements(`"${schema}"`);
   const wake = new Wake(database, notify && rest.session !== false, clock);
-  const jobs = new PostgresJobs(database, sql, wake);
+  const runSql = runStatements(`"${schema}"`);
+  const jobs = new PostgresJobs(database, sql, runSql, wake);
   return {
     name: "postgres",
     durable: true,
@@ -63,6 +67,8 @@ export function postgresStore(
     jobs,
     deadLetters: new PostgresDeadLetters(database, sql, wake, jobs),
     queues: new PostgresQueues(database, sql, wake),
+    runs: new PostgresRuns(database, runSql, wake, jobs),
+    events: new PostgresEvents(database, runSql, wake),
     transactions: new PostgresTransactions(database, sql, wake, rest),
     migrate: async () => void await apply(await database.driver(), schema),
     checkSchema: async () => await requireCurrent(await database.driver(), schema),

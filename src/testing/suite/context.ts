@@ -3,7 +3,8 @@ import { DispatchError, type ErrorCode } from "../../core/errors.ts";
 import { newId } from "../../core/id.ts";
 import type { JobRecord, JobState, NewJob } from "../../core/job.ts";
 import type { ClaimedJob, Lease } from "../../core/lease.ts";
-import type { Failure, Outcome } from "../../core/outcome.ts";
+import type { Failure, JobOutcome, Outcome } from "../../core/outcome.ts";
+import { isRunName } from "../../core/run.ts";
 import type { ClaimRequest, Page, Settlement, SettleStatus, Store } from "../../store/store.ts";
 import type { HeldClock } from "../held_clock.ts";
 
@@ -11,6 +12,8 @@ import type { HeldClock } from "../held_clock.ts";
 export interface StoreCase {
   /** A sentence; tests are called after it, and skips name it. */
   readonly name: string;
+  /** What the store must have for it; default is what every store has. */
+  readonly part?: "workflows";
   /** Passes, or throws what is wrong. */
   run(t: CaseContext): Promise<void>;
 }
@@ -26,7 +29,7 @@ export const FAILURE: Failure = {
 };
 
 /** One outcome of each kind. */
-export const OUTCOMES: readonly Outcome[] = [
+export const OUTCOMES: readonly JobOutcome[] = [
   { kind: "complete", result: '{"sent":true}' },
   { kind: "retry", failure: FAILURE, delayMs: 1000 },
   { kind: "release", delayMs: 1000 },
@@ -145,7 +148,9 @@ export class CaseContext {
 
   /** Settles one lease. */
   async settle(lease: Lease, outcome: Outcome): Promise<SettleStatus> {
-    const [status] = await this.store.jobs.settle([{ lease, outcome } satisfies Settlement]);
+    const [job] = await this.store.jobs.get([lease.jobId]);
+    const isRun = job !== null && isRunName(job.name);
+    const [status] = await this.store.jobs.settle([{ lease, outcome, isRun } satisfies Settlement]);
     return status;
   }
 

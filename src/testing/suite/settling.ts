@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { withPrefix } from "../../core/id.ts";
-import type { Outcome } from "../../core/outcome.ts";
+import type { JobOutcome } from "../../core/outcome.ts";
 import { DONE, FAILURE, OUTCOMES, type StoreCase } from "./context.ts";
 
 export const settlingCases: readonly StoreCase[] = [
@@ -186,7 +186,7 @@ export const settlingCases: readonly StoreCase[] = [
       }));
       const statuses = await t.store.jobs.settle(settlements);
       assertEquals(statuses, settlements.map(() => "settled"));
-      const states: Record<Outcome["kind"], string> = {
+      const states: Record<JobOutcome["kind"], string> = {
         complete: "completed",
         retry: "retrying",
         release: "pending",

@@ -1,0 +1,210 @@
+/** One slice of a run, to one outcome: what a job's attempt is to a job. */
+
+import { type DispatchError, messageOf } from "../core/errors.ts";
+import { encodeJson } from "../core/json.ts";
+import {
+  decideFailure,
+  type Failure,
+  isJobSignal,
+  type Outcome,
+  toFailure,
+} from "../core/outcome.ts";
+import type { Rewind, RunRecord } from "../core/run.ts";
+import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
+import { undoSlice } from "../workflow/saga.ts";
+import { runSlice, type SliceEnd } from "../workflow/slice.ts";
+import type { AttemptRules } from "./attempt.ts";
+import { checkInput } from "./check_input.ts";
+import type { Execution } from "./execution.ts";
+
+/** A run whose store does not take its writes comes back after that. */
+const REFUSED_DELAY_MS = 1000;
+
+/** Runs one slice of a claimed run. */
+export async function attemptRun(
+  execution: Execution,
+  workflow: AnyWorkflowDefinition,
+  rules: AttemptRules,
+): Promise<Outcome> {
+  const support = rules.runs!;
+  const backoff = workflow.backoff ?? rules.backoff;
+  try {
+    const record = await support.get(execution.id);
+    if (record === null) return { kind: "release", delayMs: REFUSED_DELAY_MS }; // and it is lost
+    const input = await checkInput(workflow, execution.payload);
+    if (input.refused) return giveUp(toFailure(input.refused, "invalid_payload"), null, false);
+    const slice = new RunAttempt(execution, workflow, { ...rules, backoff }, record, input.input);
+    return await (record.compensating ? slice.undo() : slice.forward());
+  } catch (thrown) { // nothing that the run has done: the store, or the schema
+    rules.logger.warn("could not run a slice of a run", {
+      run: execution.id,
+      error: messageOf(thrown),
+    });
+    return { kind: "release", delayMs: REFUSED_DELAY_MS };
+  }
+}
+
+class RunAttempt {
+  readonly #execution: Execution;
+  readonly #workflow: AnyWorkflowDefinition;
+  readonly #rules: AttemptRules;
+  readonly #record: RunRecord;
+  readonly #input: unknown;
+
+  constructor(
+    execution: Execution,
+    workflow: AnyWorkflowDefinition,
+    rules: AttemptRules,
+    record: RunRecord,
+    input: unknown,
+  ) {
+    this.#execution = execution;
+    this.#workflow = workflow;
+    this.#rules = rules;
+    this.#record = record;
+    this.#input = input;
+  }
+
+  /** Does what the handler says, as far as it comes. */
+  async forward(): Promise<Outcome> {
+    const { job } = this.#execution;
+    const deadline = job.timeoutMs === 0 ? null : this.#record.since + job.timeoutMs;
+    if (deadline !== null) {
+      const leftMs = deadline - job.startedAt!;
+      if (leftMs <= 0) return timedOut(job.timeoutMs);
+      this.#execution.limit(leftMs);
+    }
+    const end = await this.#throughMiddleware();
+    switch (end.kind) {
+      case "completed":
+        return this.#complete(end.output);
+      case "failed":
+        return this.#failed(end);
+      case "parked":
+        return { kind: "park", timed: end.timed, accepted: end.accepted, deadline };
+      case "aborted":
+        return abortedRun(this.#execution.abortReason!, job.timeoutMs);
+      case "refused":
+        return this.#refused(end.error);
+    }
+  }
+
+  /** Undoes what it did, as far as it comes. */
+  async undo(): Promise<Outcome> {
+    const end = await undoSlice(this.#workflow, this.#input, this.#host());
+    const { cause } = this.#record;
+    switch (end.kind) {
+      case "undone":
+        return cause === null
+          ? { kind: "cancel", reason: "The run was cancelled and has undone its steps" }
+          : { kind: "dead", failure: cause };
+      case "stuck": {
+        const why = cause === null ? "" : ` The run had failed: ${cause.message}`;
+        return { kind: "dead", failure: { ...end.failure, message: end.failure.message + why } };
+      }
+      case "parked":
+        return { kind: "park", timed: end.timed, accepted: end.accepted, deadline: null };
+      case "aborted":
+        return { kind: "release", delayMs: 0 };
+      case "refused":
+        return this.#refused(end.error);
+    }
+  }
+
+  #host() {
+    return this.#rules.runs!.host(this.#execution, this.#rules, this.#rules.clock);
+  }
+
+  /** A slice goes through the middleware as an attempt of a job does; when it parks, as undefined. */
+  async #throughMiddleware(): Promise<SliceEnd> {
+    const host = this.#host();
+    const { middleware } = this.#rules;
+    if (middleware === null) return await runSlice(this.#workflow, this.#input, host);
+    let end: SliceEnd | null = null;
+    try {
+      const output = await middleware(this.#execution, async () => {
+        end = await runSlice(this.#workflow, this.#input, host);
+        if (end.kind === "failed") throw end.thrown;
+        return end.kind === "completed" ? end.output : undefined;
+      });
+      return ended(end)?.kind === "completed" || end === null ? { kind: "completed", output } : end;
+    } catch (thrown) {
+      const own = ended(end);
+      if (own?.kind === "failed") return { ...own, thrown };
+      return { kind: "failed", thrown, rewind: null, undo: true };
+    }
+  }
+
+  #complete(output: unknown): Outcome {
+    try {
+      const what = `the output of ${this.#workflow.name}`;
+      return { kind: "complete", result: encodeJson(output, what, this.#rules.maxPayloadBytes) };
+    } catch (thrown) {
+      return giveUp(toFailure(thrown, "invalid_result"), null, true);
+    }
+  }
+
+  #failed({ thrown, rewind, undo }: Extract<SliceEnd, { kind: "failed" }>): Outcome {
+    const outcome = decideFailure(this.#execution.job, thrown, this.#rules.backoff, codeOf(thrown));
+    if (outcome.kind === "dead") {
+      const mayUndo = undo && outcome.failure.code !== "nondeterministic";
+      return giveUp(outcome.failure, rewind, mayUndo);
+    }
+    return outcome.kind === "retry" && rewind !== null ? { ...outcome, rewind } : outcome;
+  }
+
+  #refused(error: { readonly lost: boolean; readonly cause?: unknown }): Outcome {
+    if (!error.lost) {
+      this.#rules.logger.error("the store does not take the steps of a run", {
+        run: this.#execution.id,
+        error: messageOf(error.cause ?? error),
+      });
+    }
+    const interrupted = this.#execution.abortReason !== null;
+    return { kind: "release", delayMs: interrupted ? 0 : REFUSED_DELAY_MS };
+  }
+}
+
+/** The flow of control hides assignments in callbacks from the compiler. */
+function ended(end: SliceEnd | null): SliceEnd | null {
+  return end;
+}
+
+/** The end of a run that was asked to stop. */
+export function abortedRun(reason: DispatchError, timeoutMs: number): Outcome {
+  switch (reason.code) {
+    case "cancelled":
+      return { kind: "cancel", reason: reason.message };
+    case "timeout":
+      return timedOut(timeoutMs);
+    default: // stopping a worker is never a failure
+      return { kind: "release", delayMs: 0 };
+  }
+}
+
+function timedOut(timeoutMs: number): Outcome {
+  const message = `The run took longer than its limit of ${timeoutMs} ms`;
+  // Which of its steps can be undone only a replay can tell.
+  return { kind: "compensate", cause: { code: "timeout", message } };
+}
+
+/** A run that failed for good: what can be undone is undone first. */
+function giveUp(failure: Failure, rewind: Rewind | null, undo: boolean): Outcome {
+  if (undo) return { kind: "compensate", cause: failure };
+  return rewind === null ? { kind: "dead", failure } : { kind: "dead", failure, rewind };
+}
+
+function codeOf(thrown: unknown): Failure["code"] {
+  if (isJobSignal(thrown) || !(thrown instanceof Error) || !("code" in thrown)) {
+    return "handler_failed";
+  }
+  return CODES.find((code) => code === thrown.code) ?? "handler_failed";
+}
+
+const CODES: readonly Failure["code"][] = [
+  "step_failed",
+  "nondeterministic",
+  "invalid_step",
+  "nested_step",
+  "step_after_end",
+];
