@@ -4,7 +4,7 @@ import { VERSION } from "../../src/core/version.ts";
 import type { Store } from "../../src/store/store.ts";
 import { memoryStore } from "../../src/store/memory/store.ts";
 import { heldClock } from "../../src/testing/held_clock.ts";
-import { CountingClock } from "../harness.ts";
+import { CountingClock, turns } from "../harness.ts";
 import { make } from "./harness.ts";
 
 const withPing = (ping: () => Promise<void>): Store => ({ ...memoryStore(), ping });
@@ -18,6 +18,7 @@ describe("health()", () => {
     };
     await using ext = make({ store: { ...withPing(ping), name: "disk", durable: true }, clock });
     await ext.start();
+    await turns(); // the worker has armed its poll
     const armed = clock.armed;
     assertEquals(await ext.health(), {
       status: "ok",
