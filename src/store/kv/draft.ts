@@ -14,6 +14,18 @@ const MAX_WRITES = 960;
 const MAX_BYTES = 790_000;
 const MAX_KEY_BYTES = 78_000;
 
+/** So many ready jobs lie under one key at most; a claim of a single one writes the others anew. */
+const BLOCK_JOBS = 32;
+const BLOCK_BYTES = 32_000;
+
+const [OPENING, COMMA, CLOSING] = new TextEncoder().encode("[,]");
+
+/** Jobs that lie under the key of the first of them. */
+interface Block {
+  readonly jobs: (readonly [KvKey, Uint8Array])[];
+  bytes: number;
+}
+
 /** The last of these is a job's; what follows it in a commit is the same for many jobs. */
 type FinalState = "completed" | "failed" | "cancelled";
 
@@ -24,8 +36,15 @@ export class Draft {
   readonly #counts = new Map<string, Map<JobState, number>>();
   readonly #finished = new Map<FinalState, string[]>();
   readonly #wakes = new Set<string>();
+  readonly #blocks: Block[] = [];
+  /** The block of each line that takes the next job. */
+  readonly #open = new Map<string, Block>();
+  /** Writes that may have to be added in the end. */
+  #reserved = 0;
   #keyBytes = 0;
   #bytes = 0;
+  #blockKeyBytes = 0;
+  #blockBytes = 0;
 
   /** Fails the commit where the entry has changed since it was read. */
   check({ key, versionstamp }: Pick<KvEntry, "key" | "versionstamp">): void {
@@ -42,6 +61,33 @@ export class Draft {
   delete(key: KvKey): void {
     this.#deletes.push(key);
     this.#bytes += sizeOf(key);
+  }
+
+  /** Keeps room for a value that may have to be set in the end. */
+  reserve(key: KvKey, value: Uint8Array): void {
+    const size = sizeOf(key);
+    this.#reserved++;
+    this.#keyBytes += size;
+    this.#bytes += 2 * size + value.length;
+  }
+
+  /**
+   * A job stands in line, under a key that ends with its id. Those that stand together and come in
+   * the order of their ids are written under one key.
+   */
+  ready(key: KvKey, value: Uint8Array): void {
+    const line = key.slice(2, -1).join("\u0000");
+    let block = this.#open.get(line);
+    if (block === undefined || !hasRoom(block, key, value)) {
+      this.#open.set(line, block = { jobs: [], bytes: 2 });
+      this.#blocks.push(block);
+      const size = sizeOf(key);
+      this.#blockKeyBytes += size;
+      this.#blockBytes += 2 * size + 2;
+    }
+    block.jobs.push([key, value]);
+    block.bytes += value.length + 1;
+    this.#blockBytes += value.length + 1;
   }
 
   /** A queue has so many jobs more, or fewer, in this state. */
@@ -74,17 +120,15 @@ export class Draft {
   }
 
   get isEmpty(): boolean {
-    return this.#sets.length + this.#deletes.length === 0;
+    return this.#sets.length + this.#deletes.length + this.#blocks.length === 0;
   }
 
   /** True where both fit into one commit. */
   fits(other: Draft): boolean {
     const [a, b] = [this.#shared(), other.#shared()];
-    const writes = this.#sets.length + other.#sets.length + this.#deletes.length +
-      other.#deletes.length;
-    return writes + a.writes + this.#newTo(other) <= MAX_WRITES &&
-      this.#keyBytes + other.#keyBytes + a.bytes + b.bytes <= MAX_KEY_BYTES &&
-      this.#bytes + other.#bytes + 2 * (a.bytes + b.bytes) <= MAX_BYTES;
+    return this.#writes + other.#writes + a.writes + this.#newTo(other) <= MAX_WRITES &&
+      this.#allKeyBytes + other.#allKeyBytes + a.bytes + b.bytes <= MAX_KEY_BYTES &&
+      this.#allBytes + other.#allBytes + 2 * (a.bytes + b.bytes) <= MAX_BYTES;
   }
 
   /** Adds what another has collected. */
@@ -100,8 +144,10 @@ export class Draft {
       this.#bytes -= ids.reduce((sum, id) => sum + id.length + 3, 0);
     }
     for (const queue of other.#wakes) this.#wakes.add(queue);
+    this.#reserved += other.#reserved;
     this.#keyBytes += other.#keyBytes;
     this.#bytes += other.#bytes;
+    for (const { jobs } of other.#blocks) for (const [key, value] of jobs) this.ready(key, value);
   }
 
   /** Hands everything to an atomic operation. */
@@ -109,6 +155,7 @@ export class Draft {
     if (this.#checks.length > 0) op.check(...this.#checks);
     for (const key of this.#deletes) op.delete(key);
     for (const [key, value] of this.#sets) op.set(key, value);
+    for (const { jobs, bytes } of this.#blocks) op.set(jobs[0][0], blockOf(jobs, bytes));
     for (const [queue, counts] of this.#counts) {
       for (const [state, n] of counts) {
         if (n !== 0) op.sum(keys.counter(queue, state), BigInt.asUintN(64, BigInt(n)));
@@ -118,6 +165,18 @@ export class Draft {
       op.set(keys.finishedTogether(state, now, crypto.randomUUID()), encode(ids));
     }
     for (const queue of this.#wakes) op.set(keys.news(queue), NOTHING);
+  }
+
+  get #writes(): number {
+    return this.#sets.length + this.#deletes.length + this.#blocks.length + this.#reserved;
+  }
+
+  get #allKeyBytes(): number {
+    return this.#keyBytes + this.#blockKeyBytes;
+  }
+
+  get #allBytes(): number {
+    return this.#bytes + this.#blockBytes;
   }
 
   /** Writes that jobs share, and the keys of these. */
@@ -142,4 +201,25 @@ export class Draft {
     }
     return writes;
   }
+}
+
+/** True where a job may follow those of a block: they are few, and its id is after theirs. */
+function hasRoom({ jobs, bytes }: Block, key: KvKey, value: Uint8Array): boolean {
+  const last = jobs[jobs.length - 1][0];
+  return jobs.length < BLOCK_JOBS && bytes + value.length < BLOCK_BYTES &&
+    (key[key.length - 1] as string) > (last[last.length - 1] as string);
+}
+
+/** One job as it is, several as a JSON array of them. */
+function blockOf(jobs: Block["jobs"], bytes: number): Uint8Array {
+  if (jobs.length === 1) return jobs[0][1];
+  const block = new Uint8Array(bytes - 1).fill(COMMA);
+  let at = 1;
+  for (const [, value] of jobs) {
+    block.set(value, at);
+    at += value.length + 1;
+  }
+  block[0] = OPENING;
+  block[block.length - 1] = CLOSING;
+  return block;
 }
