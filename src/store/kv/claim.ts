@@ -12,7 +12,8 @@ import type { Head, Heads } from "./heads.ts";
 import { LANES } from "./keys.ts";
 import type { Leases } from "./leases.ts";
 import { type ClaimRecord, claims, jobs, runningJob, type StoredJob } from "./record.ts";
-import { firstReady } from "./ready.ts";
+import { stay } from "./line.ts";
+import { type InLine, type Place, Ready } from "./ready.ts";
 
 /** So many jobs that have become due are made ready in one commit, and in one claim. */
 const PROMOTE_BATCH = 300;
@@ -27,6 +28,7 @@ export class Claims {
   readonly #database: Database;
   readonly #heads: Heads;
   readonly #leases: Leases;
+  readonly #ready: Ready;
   /** Claims of one process go one after another: at the same time they would only spoil each other. */
   readonly #exclusive: Mutex = createMutex();
 
@@ -34,6 +36,7 @@ export class Claims {
     this.#database = database;
     this.#heads = heads;
     this.#leases = leases;
+    this.#ready = new Ready(database);
   }
 
   claim(request: ClaimRequest): Promise<ClaimedJob[]> {
@@ -75,7 +78,7 @@ export class Claims {
     }
     const now = this.#database.now();
     const lane = request.suspects ? LANES.suspects : LANES.others;
-    const look = () => firstReady(this.#database, queue, lane, request.names, limit);
+    const look = () => this.#ready.first(queue, lane, request.names, limit);
     let [due, ready] = await Promise.all([this.#due(queue, now), look()]);
     if (due.length > 0) {
       head = await this.#promote(head, due, now);
@@ -94,7 +97,7 @@ export class Claims {
   }
 
   /** As many of the jobs as fit into a commit. */
-  #draft(head: Head, ready: readonly StoredJob[], request: ClaimRequest, now: EpochMs) {
+  #draft(head: Head, ready: readonly InLine[], request: ClaimRequest, now: EpochMs) {
     const { keys } = this.#database;
     const draft = new Draft();
     draft.set(keys.head(head.queue));
@@ -111,18 +114,25 @@ export class Claims {
       cancelRequested: false,
     };
     const { value, stored: claim } = claims.pack(draft, keys, "", record);
-    for (const job of ready) {
+    const places = new Map<Place, number>();
+    for (const { job, place } of ready) {
       const { id, queue, state } = job.record;
       const one = new Draft();
-      one.delete(keys.ready(job.record));
+      const before = places.get(place) ?? 0;
+      if (before === 0) {
+        one.delete(place.key);
+        if (place.jobs.length > 1) one.reserve(place.key, place.value);
+      }
       if (state === "retrying") one.delete(keys.inState(state, id));
       one.set(keys.claim(id), value);
       one.count(queue, state, -1);
       one.count(queue, "running", 1);
       if (!draft.fits(one)) break;
       draft.add(one);
+      places.set(place, before + 1);
       taken.push({ job, claim });
     }
+    for (const [{ key, jobs }, count] of places) stay(draft, key, jobs.slice(count));
     return { draft, taken };
   }
 
@@ -146,7 +156,7 @@ export class Claims {
         const one = new Draft();
         const job = await this.#copied(key[4] as string, value as Uint8Array);
         one.delete(key);
-        if (job !== null) one.set(keys.ready(job.record), value as Uint8Array);
+        if (job !== null) this.#stand(one, job, value as Uint8Array);
         if (!draft.fits(one)) break;
         draft.add(one);
         fitting++;
@@ -159,6 +169,12 @@ export class Claims {
       entries = await this.#due(head.queue, now);
     }
     return current;
+  }
+
+  #stand(draft: Draft, { record }: StoredJob, copy: Uint8Array): void {
+    const key = this.#database.keys.ready(record);
+    if (copy.length > 0) draft.ready(key, copy);
+    else draft.set(key, copy);
   }
 
   async #copied(id: string, copy: Uint8Array): Promise<StoredJob | null> {

@@ -14,6 +14,9 @@ const CHECKS = { many: 100, few: 10 } as const;
 const LOCKED_MS = 10_000;
 /** Tries of what others keep getting in the way of. */
 const MAX_TRIES = 200;
+/** Fewer, where each takes long: after so many, for so long in real time, it is given up. */
+const SLOW_TRIES = 20;
+const SLOW_MS = 15_000;
 
 /** One installation in a KV, and how it is read and written. */
 export class Database {
@@ -124,15 +127,19 @@ export class Database {
    * @throws {DispatchError} `store_unreachable` where it never succeeds
    */
   async insist<Result>(attempt: () => Promise<Result | null>): Promise<Result> {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const start = performance.now();
+    for (let tries = 1;; tries++) {
       const result = await attempt();
       if (result !== null) return result;
-      if (tries > 1) await pause(2 ** Math.min(tries, 5));
+      const slow = tries >= SLOW_TRIES && performance.now() - start > SLOW_MS;
+      if (slow || tries === MAX_TRIES) {
+        throw new DispatchError(
+          "store_unreachable",
+          `Cannot write to the KV: others were faster ${tries} times`,
+        );
+      }
+      if (tries > 2) await pause(2 ** Math.min(tries - 1, 5));
     }
-    throw new DispatchError(
-      "store_unreachable",
-      `Cannot write to the KV: others were faster ${MAX_TRIES} times`,
-    );
   }
 
   /** Checks that one commit may have: found out by asking for one more than the fewer. */

@@ -14,18 +14,45 @@ const MAX_WRITES = 960;
 const MAX_BYTES = 790_000;
 const MAX_KEY_BYTES = 78_000;
 
+/** So many ready jobs lie under one key at most; a claim of a single one writes the others anew. */
+const BLOCK_JOBS = 32;
+const BLOCK_BYTES = 32_000;
+
+const [OPENING, COMMA, CLOSING] = new TextEncoder().encode("[,]");
+
+/** Jobs that lie under the key of the first of them. */
+interface Block {
+  readonly jobs: (readonly [KvKey, Uint8Array])[];
+  bytes: number;
+}
+
 /** The last of these is a job's; what follows it in a commit is the same for many jobs. */
 type FinalState = "completed" | "failed" | "cancelled";
+
+const NONE: ReadonlySet<string> = new Set();
+const NOTHING_COUNTED: ReadonlyMap<string, Map<JobState, number>> = new Map();
+const NOTHING_FINISHED: ReadonlyMap<FinalState, string[]> = new Map();
 
 export class Draft {
   readonly #sets: [KvKey, Uint8Array][] = [];
   readonly #deletes: KvKey[] = [];
   readonly #checks: { readonly key: KvKey; readonly versionstamp: string | null }[] = [];
-  readonly #counts = new Map<string, Map<JobState, number>>();
-  readonly #finished = new Map<FinalState, string[]>();
-  readonly #wakes = new Set<string>();
+  // A draft is made for each job, and most have little of all this: what is empty is not there.
+  #counts: Map<string, Map<JobState, number>> | null = null;
+  #finished: Map<FinalState, string[]> | null = null;
+  #wakes: Set<string> | null = null;
+  readonly #blocks: Block[] = [];
+  /** The block of each line that takes the next job. */
+  #open: Map<string, Block> | null = null;
+  /** Writes that jobs share, and the bytes of their keys. */
+  #shared = 0;
+  #sharedBytes = 0;
+  /** Writes that may have to be added in the end. */
+  #reserved = 0;
   #keyBytes = 0;
   #bytes = 0;
+  #blockKeyBytes = 0;
+  #blockBytes = 0;
 
   /** Fails the commit where the entry has changed since it was read. */
   check({ key, versionstamp }: Pick<KvEntry, "key" | "versionstamp">): void {
@@ -44,29 +71,65 @@ export class Draft {
     this.#bytes += sizeOf(key);
   }
 
+  /** Keeps room for a value that may have to be set in the end. */
+  reserve(key: KvKey, value: Uint8Array): void {
+    const size = sizeOf(key);
+    this.#reserved++;
+    this.#keyBytes += size;
+    this.#bytes += 2 * size + value.length;
+  }
+
+  /**
+   * A job stands in line, under a key that ends with its id. Those that stand together and come in
+   * the order of their ids are written under one key.
+   */
+  ready(key: KvKey, value: Uint8Array): void {
+    const line = key.slice(2, -1).join("\u0000");
+    this.#open ??= new Map();
+    let block = this.#open.get(line);
+    if (block === undefined || !hasRoom(block, key, value)) {
+      this.#open.set(line, block = { jobs: [], bytes: 2 });
+      this.#blocks.push(block);
+      const size = sizeOf(key);
+      this.#blockKeyBytes += size;
+      this.#blockBytes += 2 * size + 2;
+    }
+    block.jobs.push([key, value]);
+    block.bytes += value.length + 1;
+    this.#blockBytes += value.length + 1;
+  }
+
   /** A queue has so many jobs more, or fewer, in this state. */
   count(queue: string, state: JobState, n: number): void {
+    this.#counts ??= new Map();
     let counts = this.#counts.get(queue);
     if (counts === undefined) this.#counts.set(queue, counts = new Map());
-    counts.set(state, (counts.get(state) ?? 0) + n);
+    const before = counts.get(state);
+    if (before === undefined) this.#share(3 * queue.length + 120);
+    counts.set(state, (before ?? 0) + n);
   }
 
   /** A job has finished: retention has to find it. */
   finish(state: FinalState, id: string): void {
+    this.#finished ??= new Map();
     const ids = this.#finished.get(state);
-    if (ids === undefined) this.#finished.set(state, [id]);
-    else ids.push(id);
+    if (ids === undefined) {
+      this.#finished.set(state, [id]);
+      this.#share(100);
+    } else ids.push(id);
     this.#bytes += id.length + 3;
   }
 
   /** A queue may have something to claim. */
   wake(queue: string): void {
+    this.#wakes ??= new Set();
+    if (!this.#wakes.has(queue)) this.#share(3 * queue.length + 120);
     this.#wakes.add(queue);
   }
 
   /** The queues to wake once this is written. */
   get wakes(): ReadonlySet<string> {
-    return this.#wakes;
+    return this.#wakes ?? NONE;
   }
 
   get checks(): number {
@@ -74,17 +137,15 @@ export class Draft {
   }
 
   get isEmpty(): boolean {
-    return this.#sets.length + this.#deletes.length === 0;
+    return this.#sets.length + this.#deletes.length + this.#blocks.length === 0;
   }
 
   /** True where both fit into one commit. */
   fits(other: Draft): boolean {
-    const [a, b] = [this.#shared(), other.#shared()];
-    const writes = this.#sets.length + other.#sets.length + this.#deletes.length +
-      other.#deletes.length;
-    return writes + a.writes + this.#newTo(other) <= MAX_WRITES &&
-      this.#keyBytes + other.#keyBytes + a.bytes + b.bytes <= MAX_KEY_BYTES &&
-      this.#bytes + other.#bytes + 2 * (a.bytes + b.bytes) <= MAX_BYTES;
+    const shared = this.#sharedBytes + other.#sharedBytes;
+    return this.#writes + other.#writes + this.#shared + this.#newTo(other) <= MAX_WRITES &&
+      this.#allKeyBytes + other.#allKeyBytes + shared <= MAX_KEY_BYTES &&
+      this.#allBytes + other.#allBytes + 2 * shared <= MAX_BYTES;
   }
 
   /** Adds what another has collected. */
@@ -92,16 +153,20 @@ export class Draft {
     for (const set of other.#sets) this.#sets.push(set);
     for (const key of other.#deletes) this.#deletes.push(key);
     for (const check of other.#checks) this.#checks.push(check);
-    for (const [queue, counts] of other.#counts) {
+    for (const [queue, counts] of other.#counts ?? NOTHING_COUNTED) {
       for (const [state, n] of counts) this.count(queue, state, n);
     }
-    for (const [state, ids] of other.#finished) {
-      for (const id of ids) this.finish(state, id);
-      this.#bytes -= ids.reduce((sum, id) => sum + id.length + 3, 0);
+    for (const [state, ids] of other.#finished ?? NOTHING_FINISHED) {
+      for (const id of ids) {
+        this.finish(state, id);
+        this.#bytes -= id.length + 3; // counted with the other's
+      }
     }
-    for (const queue of other.#wakes) this.#wakes.add(queue);
+    for (const queue of other.wakes) this.wake(queue);
+    this.#reserved += other.#reserved;
     this.#keyBytes += other.#keyBytes;
     this.#bytes += other.#bytes;
+    for (const { jobs } of other.#blocks) for (const [key, value] of jobs) this.ready(key, value);
   }
 
   /** Hands everything to an atomic operation. */
@@ -109,37 +174,68 @@ export class Draft {
     if (this.#checks.length > 0) op.check(...this.#checks);
     for (const key of this.#deletes) op.delete(key);
     for (const [key, value] of this.#sets) op.set(key, value);
-    for (const [queue, counts] of this.#counts) {
+    for (const { jobs, bytes } of this.#blocks) op.set(jobs[0][0], blockOf(jobs, bytes));
+    for (const [queue, counts] of this.#counts ?? NOTHING_COUNTED) {
       for (const [state, n] of counts) {
         if (n !== 0) op.sum(keys.counter(queue, state), BigInt.asUintN(64, BigInt(n)));
       }
     }
-    for (const [state, ids] of this.#finished) {
+    for (const [state, ids] of this.#finished ?? NOTHING_FINISHED) {
       op.set(keys.finishedTogether(state, now, crypto.randomUUID()), encode(ids));
     }
-    for (const queue of this.#wakes) op.set(keys.news(queue), NOTHING);
+    for (const queue of this.wakes) op.set(keys.news(queue), NOTHING);
   }
 
-  /** Writes that jobs share, and the keys of these. */
-  #shared(): { readonly writes: number; readonly bytes: number } {
-    let writes = this.#finished.size + this.#wakes.size;
-    let bytes = this.#finished.size * 100;
-    for (const queue of this.#wakes) bytes += 3 * queue.length + 120;
-    for (const [queue, counts] of this.#counts) {
-      writes += counts.size;
-      bytes += counts.size * (3 * queue.length + 120);
-    }
-    return { writes, bytes };
+  /** One more write that jobs share. */
+  #share(bytes: number): void {
+    this.#shared++;
+    this.#sharedBytes += bytes;
+  }
+
+  get #writes(): number {
+    return this.#sets.length + this.#deletes.length + this.#blocks.length + this.#reserved;
+  }
+
+  get #allKeyBytes(): number {
+    return this.#keyBytes + this.#blockKeyBytes;
+  }
+
+  get #allBytes(): number {
+    return this.#bytes + this.#blockBytes;
   }
 
   /** How many of the shared writes of another this does not have yet. */
   #newTo(other: Draft): number {
     let writes = 0;
-    for (const state of other.#finished.keys()) if (!this.#finished.has(state)) writes++;
-    for (const queue of other.#wakes) if (!this.#wakes.has(queue)) writes++;
-    for (const [queue, counts] of other.#counts) {
-      for (const state of counts.keys()) if (!this.#counts.get(queue)?.has(state)) writes++;
+    for (const [state] of other.#finished ?? NOTHING_FINISHED) {
+      if (!this.#finished?.has(state)) writes++;
+    }
+    for (const queue of other.wakes) if (!this.#wakes?.has(queue)) writes++;
+    for (const [queue, counts] of other.#counts ?? NOTHING_COUNTED) {
+      const here = this.#counts?.get(queue);
+      for (const state of counts.keys()) if (!here?.has(state)) writes++;
     }
     return writes;
   }
+}
+
+/** True where a job may follow those of a block: they are few, and its id is after theirs. */
+function hasRoom({ jobs, bytes }: Block, key: KvKey, value: Uint8Array): boolean {
+  const last = jobs[jobs.length - 1][0];
+  return jobs.length < BLOCK_JOBS && bytes + value.length < BLOCK_BYTES &&
+    (key[key.length - 1] as string) > (last[last.length - 1] as string);
+}
+
+/** One job as it is, several as a JSON array of them. */
+function blockOf(jobs: Block["jobs"], bytes: number): Uint8Array {
+  if (jobs.length === 1) return jobs[0][1];
+  const block = new Uint8Array(bytes - 1).fill(COMMA);
+  let at = 1;
+  for (const [, value] of jobs) {
+    block.set(value, at);
+    at += value.length + 1;
+  }
+  block[0] = OPENING;
+  block[block.length - 1] = CLOSING;
+  return block;
 }

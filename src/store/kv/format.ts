@@ -21,6 +21,12 @@ export interface Stored<Kept> {
   readonly pieces: Pieces | null;
 }
 
+/** A record as it is written. */
+export interface Slim {
+  readonly id?: string;
+  readonly pieces?: Pieces;
+}
+
 /** What is asked of a format. */
 interface Rules<Kept> {
   /** The values that most records have. */
@@ -76,7 +82,12 @@ export class Format<Kept extends object> {
 
   /** What a value says; fields that lie beside it are to be read with {@link Format.complete}. */
   unpack(value: unknown): Stored<Kept> {
-    const { pieces = null, ...slim } = decode<{ pieces?: Pieces }>(value);
+    return this.fill(decode<Slim>(value));
+  }
+
+  /** The same of a value that was decoded. */
+  fill(value: Slim): Stored<Kept> {
+    const { pieces = null, ...slim } = value;
     const record = { ...this.#usual, ...slim } as Record<string, unknown>;
     for (const field of ["tags", "scope", "failure"]) {
       if (typeof record[field] === "object") Object.freeze(record[field]);

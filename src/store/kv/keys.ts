@@ -5,7 +5,7 @@
  *     w  id                                      an unfinished job, as it last began to wait
  *     a  id                                      its claim, while it runs: lease, heartbeat, progress
  *     f  id                                      a finished job
- *     r  queue lane name -priority runAt id      copy of a job that is ready
+ *     r  queue lane name -priority runAt id      copy of a job that is ready, or of several: see `ready.ts`
  *     d  queue runAt id                          copy of a job that is not due
  *     s  state id                                retrying, failed and cancelled jobs, for lists
  *     e  state finishedAt n                      ids of jobs that finished together, for retention
@@ -17,7 +17,7 @@
  *     q  queue                                   settings of a queue
  *     h  queue                                   changes when a waiting job is taken, or the settings
  *     n  queue                                   changes when there is something to claim
- *     x  what                                    changes when somebody interferes: see `fence.ts`
+ *     x  what                                    changes when somebody interferes: see `leases.ts`
  *     i  n …                                     jobs of a call that is too large for one commit
  *     v                                          version of this layout
  *

@@ -27,17 +27,14 @@ export class Moves {
     this.#keys = keys;
   }
 
-  /** A waiting or finished job is taken from where it is. Its unique key stays. */
+  /** A waiting or finished job is taken from its lists, not from its line. Its unique key stays. */
   leave(draft: Draft, { record }: StoredJob): void {
     const keys = this.#keys;
     draft.count(record.queue, record.state, -1);
     if (record.state !== "pending" && record.state !== "completed") {
       draft.delete(keys.inState(record.state, record.id));
     }
-    if (record.completedAt !== null) return draft.delete(keys.finished(record.id));
-    draft.delete(keys.ready(record));
-    draft.delete(keys.delayed(record));
-    draft.set(keys.head(record.queue)); // whoever is about to claim it will find that it has gone
+    if (record.completedAt !== null) draft.delete(keys.finished(record.id));
   }
 
   /** A running job is taken from its worker. */
@@ -52,8 +49,9 @@ export class Moves {
     const { value, stored } = jobs.pack(draft, keys, record.id, record, before);
     draft.set(keys.unfinished(record.id), value);
     const copy = stored.pieces !== null || value.length > MAX_COPY_BYTES ? NO_COPY : value;
-    const isDue = record.runAt <= now;
-    draft.set(isDue ? keys.ready(record) : keys.delayed(record), copy);
+    if (record.runAt > now) draft.set(keys.delayed(record), copy);
+    else if (copy === NO_COPY) draft.set(keys.ready(record), copy);
+    else draft.ready(keys.ready(record), copy);
     if (record.state === "retrying") draft.set(keys.inState("retrying", record.id));
     draft.count(record.queue, record.state, 1);
     draft.wake(record.queue);

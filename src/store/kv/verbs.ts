@@ -7,7 +7,8 @@ import { Draft } from "./draft.ts";
 import type { Letters } from "./letters.ts";
 import { letterIdOf, type Moves } from "./moves.ts";
 import type { Found, Reader } from "./reader.ts";
-import { claims } from "./record.ts";
+import { leaveLine } from "./line.ts";
+import { claims, type StoredJob } from "./record.ts";
 import { ended, waits } from "./settle.ts";
 import { decode } from "./value.ts";
 
@@ -38,7 +39,7 @@ export class Verbs {
       }
       if (running === null) {
         const cancelled = ended(record, "cancelled", record.failure, now);
-        this.#moves.leave(draft, stored);
+        if (!await this.#leave(draft, stored)) return null;
         await this.#moves.finish(draft, cancelled, stored);
         return cancelled;
       }
@@ -67,8 +68,7 @@ export class Verbs {
       const now = this.#database.now();
       const fresh = { ...record, retryCount: 0, crashes: 0, failure: null };
       const waiting = waits(fresh, now, now);
-      this.#moves.leave(draft, stored);
-      this.#interfere(draft, stored.record);
+      if (!await this.#leave(draft, stored)) return null;
       this.#moves.wait(draft, waiting, stored, now);
       const found = await this.#letters.find(letterIdOf(record));
       if (found !== null && found.letter.record.replayedAt === null) {
@@ -84,8 +84,7 @@ export class Verbs {
       if (running !== null) {
         throw wrongState("remove", "job", id, "running", "a job that is not running");
       }
-      this.#moves.leave(draft, stored);
-      this.#interfere(draft, stored.record);
+      if (!await this.#leave(draft, stored)) return null;
       await this.#moves.forget(draft, stored);
       return stored.record;
     });
@@ -109,10 +108,10 @@ export class Verbs {
     await this.#moves.takeKey(draft, { id: jobId, name, uniqueKey });
   }
 
-  /** Reads, builds and commits until nobody was faster. */
+  /** Reads, builds and commits until nobody was faster; `build` returns `null` where it finds that. */
   async #change(
     id: string,
-    build: (draft: Draft, found: Found) => Promise<JobRecord>,
+    build: (draft: Draft, found: Found) => Promise<JobRecord | null>,
   ): Promise<JobRecord> {
     return await this.#database.insist(async () => {
       const [found] = await this.#reader.find([id]);
@@ -120,13 +119,19 @@ export class Verbs {
       const draft = new Draft();
       for (const entry of found.entries) draft.check(entry);
       const record = await build(draft, found);
+      if (record === null) return null;
       if (await this.#database.commit(draft, record.updatedAt) === null) return null;
       return { ...record };
     });
   }
 
-  /** A finished job is taken away under the eyes of retention. */
-  #interfere(draft: Draft, { completedAt }: JobRecord): void {
-    if (completedAt !== null) draft.set(this.#database.keys.fence("finished"));
+  /** A job that does not run is taken from where it is; false where it is in no line any more. */
+  async #leave(draft: Draft, stored: StoredJob): Promise<boolean> {
+    this.#moves.leave(draft, stored);
+    if (stored.record.completedAt === null) {
+      return await leaveLine(this.#database, draft, stored.record);
+    }
+    draft.set(this.#database.keys.fence("finished")); // under the eyes of retention
+    return true;
   }
 }

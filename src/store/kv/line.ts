@@ -1,0 +1,44 @@
+/** How jobs leave a line, and others stay. */
+
+import type { JobRecord } from "../../core/job.ts";
+import type { KvKey } from "./client.ts";
+import type { Database } from "./database.ts";
+import type { Draft } from "./draft.ts";
+import type { Slim } from "./format.ts";
+import { placeOf } from "./ready.ts";
+import { encode } from "./value.ts";
+
+/** Takes a job from where it waits; false where it has gone from there since it was read. */
+export async function leaveLine(
+  database: Database,
+  draft: Draft,
+  record: JobRecord,
+): Promise<boolean> {
+  const { keys } = database;
+  draft.set(keys.head(record.queue)); // whoever is about to claim it will find that it has gone
+  const delayed = await database.get(keys.delayed(record));
+  if (delayed.value !== null) {
+    draft.check(delayed);
+    draft.delete(delayed.key);
+    return true;
+  }
+  // Mostly at its own key or in the block that begins before it.
+  const key = keys.ready(record);
+  const line = key.slice(0, -1);
+  const selector = { start: line, end: [...line, record.id + "\u0000"] };
+  for await (const entry of database.list(selector, { reverse: true, batchSize: 4 })) {
+    const place = placeOf(entry);
+    if (!place.jobs.some(({ id }) => id === record.id)) continue;
+    draft.check(entry);
+    draft.delete(entry.key);
+    stay(draft, entry.key, place.jobs.filter(({ id }) => id !== record.id));
+    return true;
+  }
+  return false;
+}
+
+/** Jobs of a place stay there, under the id of what is first then. */
+export function stay(draft: Draft, key: KvKey, left: readonly Slim[]): void {
+  if (left.length === 0) return;
+  draft.set([...key.slice(0, -1), left[0].id!], encode(left.length === 1 ? left[0] : left));
+}
