@@ -96,6 +96,6 @@ export function storeWarning(choice: StoreChoice): string | null {
     ? `to use the registered database, set groveDatabase: ${JSON.stringify(database)}`
     : kv !== undefined
     ? `to use the registered KV, set groveKv: ${JSON.stringify(kv)}`
-    : "for one that does, pass `store`";
+    : "for a store that does, set groveKv, groveDatabase or `store`";
   return `jobs are kept in memory: nothing survives a restart; ${remedy}`;
 }
