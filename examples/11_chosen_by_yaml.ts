@@ -7,7 +7,8 @@
 import { PGlite } from "@electric-sql/pglite";
 import { createExtension, createRegistry, defineJob } from "@dispatch/dispatch";
 
-const databases = { shop: new PGlite(), jobs: new PGlite() }; // or a postgres:// URL, postgres(…), …
+// Or a postgres:// URL, postgres("postgres://…"), new pg.Pool({ … })
+const databases = { shop: await PGlite.create(), jobs: await PGlite.create() };
 const kvs = { cache: await Deno.openKv(":memory:"), local: await Deno.openKv(":memory:") }; // or paths
 
 const Mail = defineJob({ name: "mail", queue: "mail", handler: (to: string) => `sent to ${to}` });
