@@ -1,35 +1,44 @@
 /**
- * The application registers its databases by name; its forge.yaml says which one holds the jobs, and
- * how they are worked on. `deno run -A --import-map=scripts/npm_imports.json examples/11_chosen_by_yaml.ts`
+ * The application registers its databases and KVs by name; its forge.yaml says which one holds the
+ * jobs, and how they are worked on. Here it runs with two such files.
+ *
+ *     deno run -A --import-map=scripts/npm_imports.json examples/11_chosen_by_yaml.ts
  */
 import { PGlite } from "@electric-sql/pglite";
 import { createExtension, createRegistry, defineJob } from "@dispatch/dispatch";
 
-const shop = new PGlite(); // or postgres("postgres://…"), new pg.Pool({ … }), or just a URL
-const jobs = new PGlite();
+// Or a postgres:// URL, postgres("postgres://…"), new pg.Pool({ … })
+const databases = { shop: await PGlite.create(), jobs: await PGlite.create() };
+const kvs = { cache: await Deno.openKv(":memory:"), local: await Deno.openKv(":memory:") }; // or paths
 
 const Mail = defineJob({ name: "mail", queue: "mail", handler: (to: string) => `sent to ${to}` });
 
-const dispatch = createExtension({
-  registry: createRegistry({ databases: { shop, jobs } }),
-  config: import.meta.dirname + "/11_forge.yaml", // without it forge.yaml is looked for
-  jobs: [Mail],
-});
-await dispatch.start();
-console.log("routes under", dispatch.basePath);
+for (const file of ["11_forge.yaml", "11_forge_kv.yaml"]) {
+  const dispatch = createExtension({
+    registry: createRegistry({ databases, kvs }),
+    config: `${import.meta.dirname}/${file}`, // without it forge.yaml is looked for
+    jobs: [Mail],
+  });
+  await dispatch.start();
+  const job = await dispatch.engine.enqueue(Mail, "ada@example.com");
+  console.log(file, "|", await dispatch.engine.result(job.id), "| routes:", dispatch.basePath);
+  await dispatch.stop();
 
-const job = await dispatch.engine.enqueue(Mail, "ada@example.com");
-console.log(await dispatch.engine.result(job.id));
-
-for (const [name, database] of Object.entries({ shop, jobs })) {
-  const { rows } = await database.query("select 1 from pg_namespace where nspname = 'dispatch'");
-  console.log(name, rows.length === 1 ? "holds the jobs" : "is left alone");
+  for (const [name, database] of Object.entries(databases)) {
+    const { rows } = await database.query("select 1 from pg_namespace where nspname = 'dispatch'");
+    if (rows.length > 0) console.log("jobs are in the database", name);
+  }
+  for (const [name, kv] of Object.entries(kvs)) {
+    const { value: key } = await kv.list({ prefix: ["dispatch"] }).next();
+    if (key !== undefined) console.log("jobs are in the KV", name);
+  }
 }
-await dispatch.stop();
-await Promise.all([shop.close(), jobs.close()]);
+await Promise.all(Object.values(databases).map((database) => database.close()));
+for (const kv of Object.values(kvs)) kv.close();
 
 // Prints:
-// routes under /internal/jobs
-// sent to ada@example.com
-// shop is left alone
-// jobs holds the jobs
+// 11_forge.yaml | sent to ada@example.com | routes: /internal/jobs
+// jobs are in the database jobs
+// 11_forge_kv.yaml | sent to ada@example.com | routes: /api/dispatch
+// jobs are in the database jobs
+// jobs are in the KV local

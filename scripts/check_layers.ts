@@ -19,7 +19,8 @@ const MAX_LINES = 300;
 interface Import {
   readonly from: string;
   readonly specifier: string;
-  readonly typeOnly: boolean;
+  /** Whether importing the one runs the other: not for types, nor for an `import()` later on. */
+  readonly runs: boolean;
 }
 
 const root = new URL("../", import.meta.url);
@@ -47,13 +48,19 @@ function withoutComments(text: string): string {
 
 function importsOf(path: string, code: string): Import[] {
   const pattern = /^(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?["']([^"']+)["']/gm;
-  return [...code.matchAll(pattern)].map(([statement, type, specifier]) => ({
+  const resolve = (specifier: string) =>
+    specifier.startsWith(".") ? new URL(specifier, `file:///${path}`).pathname.slice(1) : specifier;
+  const atOnce = [...code.matchAll(pattern)].map(([statement, type, specifier]) => ({
     from: path,
-    specifier: specifier.startsWith(".")
-      ? new URL(specifier, `file:///${path}`).pathname.slice(1)
-      : specifier,
-    typeOnly: type !== undefined || /\{\s*(type\s+\w+(\s+as\s+\w+)?\s*,?\s*)+\}/.test(statement),
+    specifier: resolve(specifier),
+    runs: type === undefined && !/\{\s*(type\s+\w+(\s+as\s+\w+)?\s*,?\s*)+\}/.test(statement),
   }));
+  const later = [...code.matchAll(/\bimport\(\s*"([^"]+)"\s*\)/g)].map(([, specifier]) => ({
+    from: path,
+    specifier: resolve(specifier),
+    runs: false,
+  }));
+  return [...atOnce, ...later];
 }
 
 function layerOf(path: string): string {
@@ -109,7 +116,7 @@ for (const path of [...walk("src"), ...walk("tests")]) {
   if (!path.startsWith("src/")) continue;
   const code = withoutComments(text);
   const imports = importsOf(path, code);
-  graph.set(path, imports.filter((i) => !i.typeOnly).map((i) => i.specifier));
+  graph.set(path, imports.filter((i) => i.runs).map((i) => i.specifier));
   for (const found of imports) {
     const problem = layerProblem(found);
     if (problem !== null) problems.push(problem);

@@ -45,7 +45,7 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
   const run = Deno.env.get(RUN) || crypto.randomUUID();
   Deno.env.set(RUN, run);
   const key = flags.length === 0 ? "" : `-${await digest(flags.join(" "))}`;
-  const root = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${run}${key}`;
+  const root = rootOf(run + key);
   try {
     await Deno.mkdir(root, { mode: 0o755 });
   } catch (error) {
@@ -62,7 +62,7 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
 
 /** Starts a server that no other test sees, always from npm. */
 export async function startOwnServer(flags: readonly string[] = []): Promise<OwnServer> {
-  const root = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${crypto.randomUUID()}`;
+  const root = rootOf(crypto.randomUUID());
   await Deno.mkdir(root, { mode: 0o755 });
   const { bin, args, ...server } = await launch(root, flags);
   const control = async (...verb: string[]) => {
@@ -160,6 +160,13 @@ alive() {
   rm -rf "$root"
 ) >/dev/null 2>&1 </dev/null &
 `;
+
+/** The directory of a server, in a place where its user may remove it at the end. */
+export function rootOf(name: string): string {
+  const wanted = Deno.env.get("TMPDIR") ?? "/tmp";
+  const isOpen = serverUser() === null || (Deno.statSync(wanted).mode! & 0o002) !== 0;
+  return `${isOpen ? wanted : "/tmp"}/dispatch-postgres-${name}`;
+}
 
 /** PostgreSQL refuses to run as root; "nobody" is there everywhere. */
 function serverUser(): { uid: number; gid: number } | null {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import postgres from "postgres";
-import { createDatabase, RUN, startServer } from "./postgres.ts";
+import { createDatabase, rootOf, RUN, startServer } from "./postgres.ts";
 import { until } from "./sql/suite/helpers.ts";
 
 const here = (path: string) => new URL(path, import.meta.url).href;
@@ -69,7 +69,6 @@ describe("startServer()", () => {
     await reader.cancel();
     await Deno.remove(script);
     await until(async () => !await isAlive(server), "the server is gone");
-    const left = `${Deno.env.get("TMPDIR") ?? "/tmp"}/dispatch-postgres-${run}`;
-    await until(() => Deno.stat(left).then(() => false, () => true), "its files are gone");
+    await until(() => Deno.stat(rootOf(run)).then(() => false, () => true), "its files are gone");
   });
 });

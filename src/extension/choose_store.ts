@@ -5,8 +5,6 @@ import type { Logger } from "../core/logger.ts";
 import { memoryStore } from "../store/memory/store.ts";
 import type { Store } from "../store/store.ts";
 import { databaseUrl, type Environment } from "./database_url.ts";
-import { openDatabase } from "./open_database.ts";
-import { openKvStore } from "./open_kv.ts";
 import type { Handle, Registry, RegistryEntry } from "./registry.ts";
 
 /** A store that was made for an extension, and how to let go of all that was opened for it. */
@@ -35,10 +33,10 @@ export interface Openers {
   readonly kv: OpenStore;
 }
 
-/** The openers of the stores that there are. */
+/** The openers of the stores that there are. Only the one that is wanted is loaded, with its store. */
 export const OPENERS: Openers = {
-  database: openDatabase,
-  kv: openKvStore,
+  database: async (...how) => (await import("./open_database.ts")).openDatabase(...how),
+  kv: async (...how) => (await import("./open_kv.ts")).openKvStore(...how),
 };
 
 /** What a store is chosen by. */
@@ -98,6 +96,6 @@ export function storeWarning(choice: StoreChoice): string | null {
     ? `to use the registered database, set groveDatabase: ${JSON.stringify(database)}`
     : kv !== undefined
     ? `to use the registered KV, set groveKv: ${JSON.stringify(kv)}`
-    : "for one that does, pass `store`";
+    : "for a store that does, set groveKv, groveDatabase or `store`";
   return `jobs are kept in memory: nothing survives a restart; ${remedy}`;
 }

@@ -20,6 +20,10 @@ export interface PorsagerSql extends PorsagerScope {
  * Version 3.4.9 has a fault that cannot be mended from outside: a connection that breaks while a
  * write is buffered never sends anything again (its teardown leaves `nextWriteTimer` set), so that
  * after an outage statements may only ever time out. What `open.ts` opens is not affected.
+ *
+ * Nor is it by another one: without `fetch_types: false`, a connection that opens reads the types of
+ * arrays first, and nobody is there to catch that this failed. Where the server ends it just then,
+ * the unhandled rejection ends the process.
  */
 export const porsager: SqlAdapter = {
   client: "postgres.js (npm:postgres): sql",

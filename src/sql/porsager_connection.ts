@@ -58,7 +58,7 @@ export async function openConnection(
   const sql = postgres(url, {
     max: 1,
     prepare: session,
-    fetch_types: false,
+    fetch_types: false, // nobody would catch it when that fails
     idle_timeout: null,
     max_lifetime: null,
     connect_timeout: connectMs / 1000,

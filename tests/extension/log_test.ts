@@ -26,6 +26,7 @@ describe("at start one warning", () => {
   it("says that nothing in memory survives a restart", async () => {
     const [memory, ...others] = await warnings({ auth });
     assertStringIncludes(memory, "nothing survives a restart");
+    assertStringIncludes(memory, "set groveKv, groveDatabase or `store`");
     assertEquals(others, []);
   });
 

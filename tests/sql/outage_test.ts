@@ -107,6 +107,21 @@ describe("a postgres:// URL during an outage", () => {
       assertEquals([error.transient, error.uncertain], [true, true]);
     }));
 
+  it("leaves no error to nobody when connections are killed while they open", async () => {
+    await using database = await createDatabase();
+    let unhandled = 0;
+    const count = (event: PromiseRejectionEvent) => (event.preventDefault(), unhandled++);
+    addEventListener("unhandledrejection", count);
+    for (let round = 0; round < 20; round++) {
+      const driver = await openPostgres(database.url, { maxConnections: 5 });
+      const answers = Array.from({ length: 20 }, () => driver.query("select 1"));
+      await Promise.all([kill(database.url), Promise.allSettled(answers)]);
+      await driver.close();
+    }
+    removeEventListener("unhandledrejection", count);
+    assertEquals(unhandled, 0);
+  });
+
   it("loses and doubles nothing while its connections are killed under load", async () => {
     await using database = await createDatabase();
     const driver = await openPostgres(database.url, { maxConnections: 4 });

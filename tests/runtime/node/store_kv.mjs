@@ -1,11 +1,10 @@
-/** The conformance suite on Deno KV with `@deno/kv`, where the package has that store. */
+/** The conformance suite on Deno KV with `@deno/kv`. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
+import { openKv } from "@deno/kv";
+import { kvStore } from "@dispatch/dispatch/kv";
 import { testStore } from "@dispatch/dispatch/testing";
-
-const { kvStore } = await import("@dispatch/dispatch/kv");
-const { openKv } = await import("@deno/kv");
 
 testStore({
   name: "kv",
