@@ -1,7 +1,7 @@
-import { DispatchError, messageOf } from "../core/errors.ts";
 import { isSqlClient } from "../sql/detect.ts";
 import { postgresStore } from "../store/postgres/store.ts";
 import type { OpenedStore, Tools } from "./choose_store.ts";
+import { makeClient } from "./make_client.ts";
 import type { Handle } from "./registry.ts";
 
 /**
@@ -17,7 +17,9 @@ export async function openDatabase(
 ): Promise<OpenedStore> {
   // A client of postgres.js is a function as well.
   const makes = typeof handle === "function" && !isSqlClient(handle);
-  const client = makes ? await make(handle as () => unknown, name) : handle;
+  const client = makes
+    ? await makeClient(handle as () => unknown, `database ${JSON.stringify(name)}`)
+    : handle;
   const store = postgresStore(client as string | object, { clock, logger });
   return {
     store,
@@ -36,16 +38,4 @@ interface Client {
 
 async function end(client: Client): Promise<void> {
   await (client.end ?? client.close)?.call(client);
-}
-
-async function make(factory: () => unknown, name: string): Promise<unknown> {
-  try {
-    return await factory();
-  } catch (cause) {
-    throw new DispatchError(
-      "store_unreachable",
-      `Cannot open database ${JSON.stringify(name)}: ${messageOf(cause)}`,
-      { cause },
-    );
-  }
 }

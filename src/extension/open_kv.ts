@@ -1,7 +1,7 @@
-import { DispatchError, messageOf } from "../core/errors.ts";
 import type { KvClient } from "../store/kv/client.ts";
 import { kvStore } from "../store/kv/store.ts";
 import type { OpenedStore, Tools } from "./choose_store.ts";
+import { makeClient } from "./make_client.ts";
 import type { Handle } from "./registry.ts";
 
 /**
@@ -16,7 +16,9 @@ export async function openKvStore(
   { clock }: Tools,
 ): Promise<OpenedStore> {
   const makes = typeof handle === "function";
-  const kv = makes ? await make(handle as () => unknown, name) : handle;
+  const kv = makes
+    ? await makeClient(handle as () => unknown, `KV ${JSON.stringify(name)}`)
+    : handle;
   const store = kvStore(kv as string | KvClient, { clock });
   return {
     store,
@@ -25,16 +27,4 @@ export async function openKvStore(
       if (makes && typeof kv !== "string") (kv as KvClient).close();
     },
   };
-}
-
-async function make(factory: () => unknown, name: string): Promise<unknown> {
-  try {
-    return await factory();
-  } catch (cause) {
-    throw new DispatchError(
-      "store_unreachable",
-      `Cannot open KV ${JSON.stringify(name)}: ${messageOf(cause)}`,
-      { cause },
-    );
-  }
 }
