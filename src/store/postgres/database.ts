@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { DispatchError, show } from "../../core/errors.ts";
-import type { SqlDriver, SqlParam, SqlRow } from "../../sql/driver.ts";
+import type { SqlDriver, SqlExecutor, SqlParam, SqlRow } from "../../sql/driver.ts";
 
 /** The schema of one installation, and how statements reach it. */
 export class Database {
@@ -41,6 +41,14 @@ export class Database {
   ): Promise<Row[]> {
     return await (await this.driver()).query<Row>(text, params);
   }
+
+  /** Runs statements of the stream that jobs make: claims, and what ends them. */
+  readonly flow: Pick<SqlExecutor, "query"> = {
+    query: async <Row extends object>(text: string, params: readonly SqlParam[] = []) => {
+      const driver = await this.driver();
+      return await (driver.pipeline ?? driver.query)<Row>(text, params);
+    },
+  };
 
   async close(): Promise<void> {
     const driver = this.#driver;

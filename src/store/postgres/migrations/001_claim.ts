@@ -6,8 +6,8 @@ import { NOW, PINNED, WAITING } from "./001_parts.ts";
  *
  * Their answer is one text: as rows of 19 columns a job cost 10 µs more, in the client most of all.
  * Jobs end with U+001E and their fields with U+001F, which neither JSON nor a name can have. What is
- * usual is empty: the token of this claim, the first name and queue that were asked for, and the
- * numbers of a new job, which otherwise are the JSON array `rest`.
+ * usual is empty: no priority, the token of this claim, the first name and queue that were asked for,
+ * and what else a new job has, which otherwise is a JSON object.
  */
 const take = (s: string, select: string): string => `
       with taken as (
@@ -22,13 +22,15 @@ const take = (s: string, select: string): string => `
         union all
         select q, ${WAITING}, -count(*) from taken group by 2
       )
-      select count(*), string_agg(concat(k.id, E'\\x1f', k.run_at, E'\\x1f', nullif(k.token, claim.token),
-          E'\\x1f', nullif(k.name, p_names[1]), E'\\x1f', nullif(k.queue, p_queues[1]), E'\\x1f',
-          case when k.priority <> 0 or k.max_retries <> 3 or k.timeout_ms <> 0 or k.attempt <> 1
-              or k.retry_count <> 0 or k.crashes <> 0 or k.created_at <> k.run_at
+      select count(*), string_agg(concat(nullif(k.priority, 0), E'\\x1f', k.run_at, E'\\x1f', k.id,
+          E'\\x1f', nullif(k.token, claim.token), E'\\x1f', nullif(k.name, p_names[1]), E'\\x1f', nullif(k.queue, p_queues[1]), E'\\x1f',
+          case when k.max_retries <> 3 or k.timeout_ms <> 0 or k.attempt <> 1 or k.retry_count <> 0
+              or k.crashes <> 0 or k.created_at <> k.run_at
               or (k.unique_key, k.labels, k.failure, k.progress) is distinct from (null, null, null, null)
-            then json_build_array(k.priority, k.max_retries, k.timeout_ms, k.attempt, k.retry_count,
-              k.crashes, k.created_at, k.unique_key, k.labels, k.failure, k.progress) end,
+            then json_build_object('maxRetries', k.max_retries, 'timeoutMs', k.timeout_ms,
+              'attempt', k.attempt, 'retryCount', k.retry_count, 'crashes', k.crashes,
+              'createdAt', k.created_at, 'uniqueKey', k.unique_key, 'labels', k.labels,
+              'failure', k.failure, 'progress', k.progress) end,
           E'\\x1f', k.payload, E'\\x1e'), '')
         into took, part from taken k;`;
 
