@@ -70,14 +70,12 @@ export type {
   Accepted,
   Checkpoint,
   Rewind,
-  Run,
   RunCounts,
   RunRecord,
   RunState,
-  RunStep,
   StepKind,
-  WaitingFor,
 } from "./src/core/run.ts";
+export type { Run, RunStep, WaitingFor } from "./src/core/run_view.ts";
 export type { Event, EventRecord, NewEvent } from "./src/core/event.ts";
 
 // What handlers throw on purpose, and what jobs are

@@ -4,10 +4,10 @@ import { type Duration, parseDuration } from "../core/duration.ts";
 import { checkId } from "../core/id.ts";
 import { type Job, type JobRecord, type NewJob, type Scope, toJob } from "../core/job.ts";
 import type { Event } from "../core/event.ts";
-import type { Run } from "../core/run.ts";
+import { jobIdOf } from "../core/run.ts";
+import type { Run } from "../core/run_view.ts";
 import type { Store } from "../store/store.ts";
 import type { AnyWorkflowDefinition, WorkflowDefinition } from "../workflow/definition.ts";
-import { plainAmbient } from "../workflow/ambient.ts";
 import type { Ambient } from "../workflow/host.ts";
 import type { AnyJobDefinition, JobDefinition } from "./definition.ts";
 import { type AnyDefinition, Definitions } from "./definitions.ts";
@@ -18,12 +18,13 @@ import { Lifecycle, type LifecycleEvent } from "./lifecycle.ts";
 import { type EngineOptions, type EngineSettings, readOptions } from "./options.ts";
 import { Queues } from "./queues.ts";
 import { Machinery } from "./machinery.ts";
-import { requireRuns } from "./run_support.ts";
-import { jobIdOf, Runs } from "./runs.ts";
+import type { RunEngine } from "./run_engine.ts";
+import { lazyRuns, type Runs } from "./runs.ts";
 import { scopedEngine } from "./scoped.ts";
-import { type EventOptions, publish, type StartOptions, startRun } from "./start.ts";
+import type { EventOptions, StartOptions } from "./start.ts";
 import { countAll, type Stats } from "./stats.ts";
 import { subscribe, type SubscribeFilter } from "./subscription.ts";
+import { requireRuns } from "./workflows.ts";
 
 /**
  * Takes jobs in and, where `concurrency` is not 0, runs them. `createExtension()` makes one and
@@ -40,7 +41,7 @@ export class Engine {
   readonly runs: Runs;
   readonly #settings: EngineSettings;
   readonly #definitions = new Definitions();
-  readonly #ambient: Ambient;
+  readonly #ambient?: Ambient;
   readonly #lifecycle: Lifecycle;
   readonly #stopped = new AbortController();
   #machinery: Machinery | null = null;
@@ -52,15 +53,17 @@ export class Engine {
    *
    * @throws {DispatchError} `invalid_concurrency`, `invalid_queue`, `invalid_duration`, `invalid_option`
    */
-  constructor(options: EngineOptions = {}, ambient: Ambient = plainAmbient()) {
+  constructor(options: EngineOptions = {}, ambient?: Ambient) {
     this.#settings = readOptions(options);
     this.#ambient = ambient;
     this.#lifecycle = new Lifecycle(this.#settings.logger);
     this.#lifecycle.add(...this.#settings.extensions);
     const store = () => this.#started().store;
-    const onCancelled = (job: JobRecord) => this.#onCancelled(job);
-    this.jobs = new Jobs(store, onCancelled);
-    this.runs = new Runs(store, () => this.#definitions.workflowNames, onCancelled);
+    this.jobs = new Jobs(store, (job) => this.#onCancelled(job));
+    this.runs = lazyRuns(
+      () => this.#definitions.workflowNames,
+      async () => (await this.#workflows()).admin,
+    );
     this.dlq = new DeadLetters(store, (job) => this.#lifecycle.emit("onJobEnqueued", job, {}));
     this.queues = new Queues(store, (queue) => this.#machinery?.worker?.release(queue));
   }
@@ -73,10 +76,10 @@ export class Engine {
    */
   register(...definitions: readonly AnyDefinition[]): void {
     const machinery = this.#machinery;
-    if (machinery !== null && definitions.some(({ kind }) => kind === "workflow")) {
-      requireRuns(machinery.store);
-    }
+    const flows = definitions.some(({ kind }) => kind === "workflow");
+    if (machinery !== null && flows) requireRuns(machinery.store);
     this.#definitions.add(definitions);
+    if (flows) machinery?.expectRuns();
     machinery?.worker?.wake();
   }
 
@@ -148,9 +151,7 @@ export class Engine {
     input?: unknown,
     options: StartOptions = {},
   ): Promise<Run> {
-    const machinery = this.#started();
-    const definition = this.#definitions.runJob(flow);
-    return await startRun(machinery, this.#lifecycle, definition, input, options);
+    return await (await this.#workflows()).start(flow, input, options);
   }
 
   /**
@@ -159,13 +160,13 @@ export class Engine {
    * @throws {DispatchError} `invalid_id`, `not_found`, `wrong_state` for a run that has ended,
    * `invalid_step`, `payload_not_json`, `payload_too_large`, `workflows_not_supported`
    */
-  triggerEvent(
+  async triggerEvent(
     runId: string,
     name: string,
     payload?: unknown,
     options: EventOptions = {},
   ): Promise<Event> {
-    return publish(() => this.#started(), name, payload, options, runId);
+    return await (await this.#workflows()).publish(name, payload, options, runId);
   }
 
   /**
@@ -174,12 +175,12 @@ export class Engine {
    *
    * @throws {DispatchError} as `triggerEvent`
    */
-  publishEvent(
+  async publishEvent(
     name: string,
     payload?: unknown,
     options: EventOptions & { key?: string } = {},
   ): Promise<Event> {
-    return publish(() => this.#started(), name, payload, options, null);
+    return await (await this.#workflows()).publish(name, payload, options, null);
   }
 
   /**
@@ -235,7 +236,6 @@ export class Engine {
   }
 
   async #start(store: Store): Promise<void> {
-    if (this.#definitions.workflowNames.length > 0) requireRuns(store);
     const machinery = this.#machinery = new Machinery({
       engine: this,
       store,
@@ -243,6 +243,7 @@ export class Engine {
       lifecycle: this.#lifecycle,
       definitions: this.#definitions,
       ambient: this.#ambient,
+      onCancelled: (job) => this.#onCancelled(job),
     });
     try {
       await machinery.start();
@@ -268,6 +269,12 @@ export class Engine {
       throw new DispatchError("not_started", "Cannot use the engine: it has not been started");
     }
     return this.#machinery;
+  }
+
+  /** What the engine does for runs, loaded when it is first wanted. */
+  // deno-lint-ignore require-await -- async turns a throw into a rejection
+  async #workflows(): Promise<RunEngine> {
+    return this.#started().workflows();
   }
 
   #build(

@@ -6,9 +6,8 @@ import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { isRunName } from "../core/run.ts";
 import { Execution } from "./execution.ts";
-import type { Lifecycle } from "./lifecycle.ts";
+import { type Lifecycle, runInfo } from "./lifecycle.ts";
 import type { Results } from "./results.ts";
-import { runInfo } from "./run_support.ts";
 import type { Settled } from "./settler.ts";
 
 /** Whom a herald tells. */
@@ -103,7 +102,7 @@ export class Herald {
     this.#results.notify(job);
     if (isRunName(job.name)) {
       const durationMs = job.completedAt! - job.createdAt;
-      return this.#lifecycle.emitRun("onWorkflowCompleted", runInfo(job), { durationMs });
+      return this.#lifecycle.tell("onWorkflowCompleted", runInfo(job), { durationMs });
     }
     if (!this.#lifecycle.wants("onJobCompleted")) return;
     const durationMs = claim instanceof Execution ? job.completedAt! - claim.startedAt : 0;
@@ -133,7 +132,7 @@ export class Herald {
     });
     this.#results.notify(record);
     const isRun = isRunName(record.name);
-    if (isRun) this.#lifecycle.emitRun("onWorkflowFailed", runInfo(record), { error });
+    if (isRun) this.#lifecycle.tell("onWorkflowFailed", runInfo(record), { error });
     if (!this.#lifecycle.wants("onJobFailed") && !this.#lifecycle.wants("onJobDlq")) return;
     const job = toJob(record);
     if (!isRun) this.#lifecycle.emit("onJobFailed", job, { error, durationMs });

@@ -1,7 +1,7 @@
 /** The part of an engine that exists between start and stop: one store, and what works on it. */
 
 import { endsWithin } from "../core/clock.ts";
-import { DispatchError } from "../core/errors.ts";
+import { DispatchError, messageOf } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { JobRecord, NewJob } from "../core/job.ts";
 import type { Store, StoreTransactions } from "../store/store.ts";
@@ -10,16 +10,15 @@ import { createBatcher } from "./batcher.ts";
 import { Claimer } from "./claimer.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Engine } from "./engine.ts";
-import { buildJob } from "./enqueue.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Herald } from "./herald.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { EngineSettings } from "./options.ts";
 import { Results } from "./results.ts";
-import { RunSupport } from "./run_support.ts";
 import { type Ended, type Settled, Settler } from "./settler.ts";
 import { Worker } from "./worker.ts";
+import { gateToWorkflows, type Workflows } from "./workflows.ts";
 
 /** Concurrent enqueues share a write of at most so many jobs. */
 const ENQUEUE_BATCH = 1000;
@@ -32,11 +31,12 @@ export class Machinery {
   readonly results: Results;
   /** Stores one job, together with whatever else is enqueued at the moment. */
   readonly enqueue: (job: NewJob) => Promise<JobRecord>;
-  /** What runs of workflows need; `null` where the store keeps none. */
-  readonly runs: RunSupport | null;
+  /** What runs of workflows need. */
+  readonly workflows: Workflows;
   /** `null` where this process only enqueues. */
   readonly worker: Worker | null;
   readonly #settings: EngineSettings;
+  readonly #definitions: Definitions;
   readonly #herald: Herald;
   readonly #settler: Settler;
   readonly #heartbeat: Heartbeat;
@@ -51,7 +51,8 @@ export class Machinery {
     settings: EngineSettings;
     lifecycle: Lifecycle;
     definitions: Definitions;
-    ambient: Ambient;
+    ambient?: Ambient;
+    onCancelled: (job: JobRecord) => void;
   }) {
     const { engine, store, settings, lifecycle, ambient } = options;
     const definitions = options.definitions.jobs;
@@ -59,6 +60,7 @@ export class Machinery {
     const { clock, logger, leaseMs, pollMs, maxPollMs } = settings;
     this.store = store;
     this.#settings = settings;
+    this.#definitions = options.definitions;
     this.enqueue = createBatcher(
       (batch) => jobs.enqueue(batch),
       ENQUEUE_BATCH,
@@ -66,15 +68,13 @@ export class Machinery {
     );
     this.results = new Results({ jobs, clock, logger, pollMs, maxPollMs });
     this.#herald = new Herald({ lifecycle, clock, logger, results: this.results });
-    this.runs = store.runs === undefined ? null : new RunSupport({
-      store,
-      logger,
+    this.workflows = gateToWorkflows({
+      machinery: this,
       lifecycle,
+      logger,
+      definitions: options.definitions,
       ambient,
-      buildRun: (workflow, input, runOptions) => {
-        const job = options.definitions.runJob(workflow);
-        return buildJob(job.name, job, input, runOptions, maxPayloadBytes);
-      },
+      onCancelled: options.onCancelled,
     });
     this.#settler = new Settler({
       store,
@@ -122,7 +122,7 @@ export class Machinery {
         maxPayloadBytes,
         clock,
         logger,
-        runs: this.runs,
+        workflows: this.workflows,
       },
       settler: this.#settler,
       host: {
@@ -151,6 +151,13 @@ export class Machinery {
       {
         hint: "Leave tx out, or use a store in a database.",
       },
+    );
+  }
+
+  /** A workflow was registered: what its runs need is loaded before one has to wait for it. */
+  expectRuns(): void {
+    this.workflows().catch((thrown) =>
+      this.#settings.logger.error("runs of a workflow cannot be run", { error: messageOf(thrown) })
     );
   }
 
@@ -183,6 +190,7 @@ export class Machinery {
   }
 
   async #start(): Promise<void> {
+    if (this.#definitions.workflowNames.length > 0) await this.workflows();
     for (const [name, limits] of this.#settings.queueLimits) {
       await this.store.queues.configure(name, limits);
     }

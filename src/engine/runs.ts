@@ -1,22 +1,8 @@
-import { DispatchError, notFound, show } from "../core/errors.ts";
-import { checkId, withPrefix } from "../core/id.ts";
-import type { JobRecord } from "../core/job.ts";
-import { decodeJson, type Json } from "../core/json.ts";
-import { checkWorkflowName, listNames, nearest } from "../core/name.ts";
-import {
-  type Checkpoint,
-  type Run,
-  RUN_STATES,
-  type RunRecord,
-  type RunState,
-  type RunStep,
-  toRun,
-  toRunStep,
-} from "../core/run.ts";
-import type { RunStore, Store } from "../store/store.ts";
-import { PAGE_SIZE } from "../workflow/host.ts";
-import { type List, type ListOptions, readPage, toList } from "./list.ts";
-import { requireRuns } from "./run_support.ts";
+import type { Json } from "../core/json.ts";
+import { lazyMethods } from "../core/lazy.ts";
+import type { RunState } from "../core/run.ts";
+import type { Run, RunStep } from "../core/run_view.ts";
+import type { List, ListOptions } from "./list.ts";
 
 /** Which runs to list. */
 export interface RunFilter extends ListOptions {
@@ -39,78 +25,35 @@ export interface RunMessage {
 }
 
 /** Looks at runs of workflows and changes their course: `engine.runs`. */
-export class Runs {
-  readonly #store: () => Store;
-  readonly #names: () => string[];
-  readonly #onCancelled: (job: JobRecord) => void;
-
-  /** Made by the engine. */
-  constructor(
-    store: () => Store,
-    names: () => string[],
-    onCancelled: (job: JobRecord) => void,
-  ) {
-    this.#store = store;
-    this.#names = names;
-    this.#onCancelled = onCancelled;
-  }
-
+export interface Runs {
   /** Names of the workflows that are registered in this process. */
-  names(): string[] {
-    return this.#names();
-  }
-
+  names(): string[];
   /**
    * Reads one run; `null` where there is none of this id.
    *
    * @throws {DispatchError} `invalid_id`, `workflows_not_supported`
    */
-  async get(id: string): Promise<Run | null> {
-    const [record] = await this.#runs().get([jobIdOf(id)]);
-    return record === null ? null : toRun(record);
-  }
-
+  get(id: string): Promise<Run | null>;
   /**
    * Lists runs, the newest first: an array with `nextCursor` beside it.
    *
    * @throws {DispatchError} `invalid_option`, `invalid_id`, `workflows_not_supported`
    */
-  async list(filter: RunFilter = {}): Promise<List<Run>> {
-    const { state, name, parentRunId } = filter;
-    if (state !== undefined && !RUN_STATES.includes(state)) {
-      throw new DispatchError("invalid_option", `Cannot list runs of state ${show(state)}`, {
-        hint: `Known states are ${listNames(RUN_STATES)}.`,
-      });
-    }
-    if (name !== undefined) checkWorkflowName(name);
-    const parentId = parentRunId === undefined ? undefined : jobIdOf(parentRunId);
-    const page = await this.#runs().list({ state, name, parentId, ...readPage(filter) });
-    return toList(page, toRun);
-  }
-
+  list(filter?: RunFilter): Promise<List<Run>>;
   /**
    * Every step of a run, in the order in which they began: what it returned or failed of, and what it
    * waits for.
    *
    * @throws {DispatchError} `invalid_id`, `not_found`, `workflows_not_supported`
    */
-  async timeline(id: string): Promise<RunStep[]> {
-    const steps = await this.#checkpoints(id);
-    return steps
-      .sort((a, b) => a.startedAt - b.startedAt || Math.abs(a.position) - Math.abs(b.position))
-      .map(toRunStep);
-  }
-
+  timeline(id: string): Promise<RunStep[]>;
   /**
    * Reads one step of a run.
    *
    * @throws {DispatchError} `invalid_id`, `not_found` for an unknown run or step,
    * `workflows_not_supported`
    */
-  async inspectStep(id: string, step: string): Promise<RunStep> {
-    return toRunStep(await this.#step(id, step));
-  }
-
+  inspectStep(id: string, step: string): Promise<RunStep>;
   /**
    * Has a run go on from a step: what was called before it is kept, it and all later ones are done
    * again. Only while the run is not executing; a dead letter of it counts as replayed.
@@ -118,109 +61,44 @@ export class Runs {
    * @throws {DispatchError} `invalid_id`, `not_found`, `wrong_state`, `unique_conflict`,
    * `workflows_not_supported`
    */
-  async replayFrom(id: string, step: string): Promise<Run> {
-    const { position } = await this.#step(id, step);
-    return toRun(await this.#runs().rewind(jobIdOf(id), position));
-  }
-
+  replayFrom(id: string, step: string): Promise<Run>;
   /**
    * Cancels a run and its children. One that waits is cancelled at once; one that executes is told, as
    * by `engine.jobs.cancel`. With `compensate` it undoes its steps first.
    *
    * @throws {DispatchError} `invalid_id`, `not_found`, `wrong_state`, `workflows_not_supported`
    */
-  async cancel(id: string, options: { compensate?: boolean } = {}): Promise<Run> {
-    const jobId = jobIdOf(id);
-    const runs = this.#runs();
-    if (options.compensate) {
-      const record = await runs.compensate(jobId);
-      if (record.job.cancelRequested) this.#onCancelled(record.job);
-      return toRun(record);
-    }
-    const [before] = await runs.get([jobId]);
-    if (before === null) throw notFound("run", id);
-    this.#onCancelled(await this.#store().jobs.cancel(jobId));
-    const [record] = await runs.get([jobId]);
-    return toRun(record ?? before);
-  }
-
+  cancel(id: string, options?: { compensate?: boolean }): Promise<Run>;
   /**
    * The values that a run has set with `step.set`, the latest of each key.
    *
    * @throws {DispatchError} `invalid_id`, `not_found`, `workflows_not_supported`
    */
-  async values(id: string): Promise<Record<string, Json>> {
-    const values: Record<string, Json> = {};
-    for (const { kind, name, result } of await this.#checkpoints(id)) {
-      if (kind === "set") values[name] = decodeJson(result!) as Json;
-    }
-    return values;
-  }
-
+  values(id: string): Promise<Record<string, Json>>;
   /**
    * The messages that a run has emitted with `step.emit`, from behind a position on.
    *
    * @throws {DispatchError} `invalid_id`, `not_found`, `workflows_not_supported`
    */
-  async messages(id: string, options: { after?: number } = {}): Promise<RunMessage[]> {
-    return (await this.#checkpoints(id, options.after))
-      .filter(({ kind, state }) => kind === "emit" && state === "completed")
-      .map(({ position, result, endedAt }) => ({
-        position,
-        message: decodeJson(result!) as Json,
-        at: new Date(endedAt!),
-      }));
-  }
-
-  async #step(id: string, name: string): Promise<Checkpoint> {
-    const checkpoints = await this.#checkpoints(id);
-    const found = checkpoints.find((step) => step.position >= 0 && step.name === name);
-    if (found !== undefined) return found;
-    const names = checkpoints.filter(({ position }) => position >= 0).map((step) => step.name);
-    const similar = nearest(name, names);
-    throw new DispatchError("not_found", `Cannot find step ${show(name)} of ${id}`, {
-      hint: similar === null ? "Its timeline lists them." : `Did you mean ${show(similar)}?`,
-    });
-  }
-
-  /** In the order of their calls. */
-  async #checkpoints(id: string, after?: number): Promise<Checkpoint[]> {
-    const jobId = jobIdOf(id);
-    const runs = this.#runs();
-    const all: Checkpoint[] = [];
-    for (;;) {
-      const behind = all.at(-1)?.position ?? after ?? null;
-      const [page] = await runs.checkpoints([
-        { jobId, after: behind, limit: PAGE_SIZE, pending: false },
-      ]);
-      all.push(...page);
-      if (page.length < PAGE_SIZE) break;
-    }
-    if (all.length === 0) {
-      const [record] = await runs.get([jobId]);
-      if (record === null) throw notFound("run", id);
-    }
-    return all;
-  }
-
-  #runs(): RunStore {
-    return requireRuns(this.#store()).runs;
-  }
+  messages(id: string, options?: { after?: number }): Promise<RunMessage[]>;
 }
 
-/** A run that was just started, and of which nothing is known beside its job. */
-export function freshRun(job: JobRecord): RunRecord {
+/** The same, before the code for it is loaded. */
+export function lazyRuns(
+  names: () => string[],
+  load: () => Promise<Omit<Runs, "names">>,
+): Runs {
   return {
-    job,
-    compensating: false,
-    cause: null,
-    parentId: null,
-    since: job.createdAt,
-    open: [],
+    names,
+    ...lazyMethods(load, [
+      "get",
+      "list",
+      "timeline",
+      "inspectStep",
+      "replayFrom",
+      "cancel",
+      "values",
+      "messages",
+    ]),
   };
-}
-
-/** @throws {DispatchError} `invalid_id` */
-export function jobIdOf(runId: string): string {
-  return withPrefix("job", checkId("run", runId));
 }

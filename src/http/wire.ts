@@ -9,7 +9,8 @@ import type { Job, JobCounts, JobState } from "../core/job.ts";
 import type { Json } from "../core/json.ts";
 import type { Event } from "../core/event.ts";
 import type { Queue } from "../core/queue.ts";
-import type { Run, RunState, RunStep, StepKind, WaitingFor } from "../core/run.ts";
+import type { RunState, StepKind } from "../core/run.ts";
+import type { Run, RunStep, WaitingFor } from "../core/run_view.ts";
 
 /** A job. */
 export interface WireJob {

@@ -2,7 +2,8 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Backoff } from "../core/backoff.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { DispatchError, show } from "../core/errors.ts";
-import { checkQueue, checkWorkflowName } from "../core/name.ts";
+import { checkQueue } from "../core/name.ts";
+import { checkWorkflowName } from "../core/workflow_name.ts";
 import type { Step } from "./step.ts";
 
 /** What {@link defineWorkflow} takes besides `input` and `handler`. */

@@ -21,14 +21,16 @@ import type { MemoryState } from "./state.ts";
 /** The jobs of a memory store. Every method finishes in one turn, so each call is atomic. */
 export class MemoryJobs implements JobStore {
   readonly #state: MemoryState;
+  readonly #loadRuns: () => Promise<unknown>;
 
-  constructor(state: MemoryState) {
+  constructor(state: MemoryState, loadRuns: () => Promise<unknown>) {
     this.#state = state;
+    this.#loadRuns = loadRuns;
   }
 
-  // deno-lint-ignore require-await -- async turns a throw into a rejection
   async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
     const state = this.#state;
+    if (state.runs === null && jobs.some(({ name }) => isRunName(name))) await this.#loadRuns();
     const now = state.clock.now();
     const records = new Array<JobRecord>(jobs.length);
     const queues = new Set<string>();
@@ -43,7 +45,7 @@ export class MemoryJobs implements JobStore {
     return records;
   }
 
-  // deno-lint-ignore require-await
+  // deno-lint-ignore require-await -- async turns a throw into a rejection
   async claim(request: ClaimRequest): Promise<ClaimedJob[]> {
     const state = this.#state;
     const now = state.clock.now();
@@ -130,7 +132,7 @@ export class MemoryJobs implements JobStore {
     if (isFinished(job.state)) {
       throw wrongState("cancel", "job", id, job.state, "a pending, retrying or running job");
     }
-    if (this.#state.runs.find(id)?.compensating) {
+    if (this.#state.runs?.find(id)?.compensating) {
       throw wrongState("cancel", "job", id, "compensating", "a run that does not undo its steps");
     }
     const now = this.#state.clock.now();
@@ -154,7 +156,7 @@ export class MemoryJobs implements JobStore {
       throw uniqueConflict("retry", "job", id, holder.job.id, job.uniqueKey);
     }
     const now = this.#state.clock.now();
-    this.#state.runs.resume(entry, now);
+    this.#state.runs?.resume(entry, now);
     revive(this.#state, entry, now);
     return copyJob(entry);
   }

@@ -19,7 +19,7 @@ import {
 } from "./entry.ts";
 import { OrderedLog } from "./ordered_log.ts";
 import { ReadyQueue } from "./ready_queue.ts";
-import { RunBook } from "./run_book.ts";
+import type { RunBook } from "./run_book.ts";
 
 /** A dead letter as the store holds it. */
 export interface LetterEntry {
@@ -46,7 +46,8 @@ export class MemoryState {
     /^\d{16}dlq_[0-9a-z]{26}$/,
     (entry) => entry.gone,
   );
-  readonly runs = new RunBook(this);
+  /** What it holds of runs; null until one may be added. */
+  runs: RunBook | null = null;
   readonly #wakers = new Set<(queue: string) => void>();
   readonly #maxFinished: number;
   readonly #finished = {
@@ -120,7 +121,7 @@ export class MemoryState {
     job.cancelRequested = false;
     if (job.uniqueKey !== null) this.unique.delete(uniqueKey(job.name, job.uniqueKey));
     this.#note(entry, state, now);
-    this.runs.ended(entry, now);
+    this.runs?.ended(entry, now);
     if (this.counts[state] > this.#maxFinished) this.prune(state, Infinity, 1);
     if (wasRunning && queue.concurrency !== null) this.wake(queue.name); // a place is free
   }
@@ -149,7 +150,7 @@ export class MemoryState {
     entry.finished = null;
     this.jobs.delete(job.id);
     this.jobLog.noteGone();
-    this.runs.gone(entry);
+    this.runs?.gone(entry);
   }
 
   /** The letter is forgotten. True where there was one. */
