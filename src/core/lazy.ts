@@ -20,14 +20,17 @@ export function lazy<Code>(what: string, load: () => Promise<Code>): () => Promi
     });
 }
 
-/** Asynchronous methods of an object that is loaded when one of them is called. */
-export function lazyMethods<Part, Name extends keyof Part>(
-  load: () => Promise<Part>,
-  names: readonly Name[],
-): Pick<Part, Name> {
-  const method = (name: Name) => async (...args: unknown[]) => {
-    const part = await load();
-    return await (part[name] as (...args: unknown[]) => unknown).apply(part, args);
+/**
+ * Stands for an object that is loaded when one of its methods is called. All of them have to be named,
+ * and all have to be asynchronous.
+ */
+export function standIn<Whole>(
+  load: () => Promise<Whole>,
+  methods: readonly (keyof Whole & string)[],
+): Whole {
+  const method = (name: keyof Whole) => async (...args: unknown[]) => {
+    const whole = await load();
+    return (whole[name] as (...args: unknown[]) => unknown).apply(whole, args);
   };
-  return Object.fromEntries(names.map((name) => [name, method(name)])) as Pick<Part, Name>;
+  return Object.fromEntries(methods.map((name) => [name, method(name)])) as Whole;
 }

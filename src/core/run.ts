@@ -19,15 +19,6 @@ import type { Failure } from "./outcome.ts";
 /** Where a run is in its life; the last three are final. */
 export type RunState = "running" | "compensating" | "completed" | "failed" | "cancelled";
 
-/** All states, in the order of a run's life. */
-export const RUN_STATES: readonly RunState[] = [
-  "running",
-  "compensating",
-  "completed",
-  "failed",
-  "cancelled",
-];
-
 /** How many runs are in each state. */
 export type RunCounts = Record<RunState, number>;
 
@@ -146,16 +137,4 @@ export interface RunRecord {
   readonly since: EpochMs;
   /** Steps that are open, at most 20. */
   readonly open: readonly Checkpoint[];
-}
-
-/** Where a run is, by its job. */
-export function runStateOf({ job, compensating }: RunRecord): RunState {
-  switch (job.state) {
-    case "completed":
-    case "failed":
-    case "cancelled":
-      return job.state;
-    default:
-      return compensating ? "compensating" : "running";
-  }
 }

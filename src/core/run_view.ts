@@ -8,9 +8,17 @@ import {
   parseRunName,
   type RunRecord,
   type RunState,
-  runStateOf,
   type StepKind,
 } from "./run.ts";
+
+/** All states, in the order of a run's life. */
+export const RUN_STATES: readonly RunState[] = [
+  "running",
+  "compensating",
+  "completed",
+  "failed",
+  "cancelled",
+];
 
 /** What a run waits for. */
 export interface WaitingFor {
@@ -58,6 +66,18 @@ export interface Run<Input = Json> {
   readonly startedAt: Date;
   /** When it reached its final state. */
   readonly completedAt: Date | null;
+}
+
+/** Where a run is, by its job. */
+export function runStateOf({ job, compensating }: RunRecord): RunState {
+  switch (job.state) {
+    case "completed":
+    case "failed":
+    case "cancelled":
+      return job.state;
+    default:
+      return compensating ? "compensating" : "running";
+  }
 }
 
 /** Turns a record into what users see. */

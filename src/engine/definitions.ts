@@ -76,18 +76,13 @@ export class Definitions {
 }
 
 function runJobOf(workflow: AnyWorkflowDefinition): AnyJobDefinition {
-  const { name, version, queue, priority, maxRetries, timeoutMs, backoff, input } = workflow;
   return {
+    ...workflow,
     kind: "job",
-    name: runJobName(name, version),
-    queue,
-    priority,
-    maxRetries,
-    timeoutMs,
-    backoff,
-    input,
-    handler: () => {}, // a run's handler is called by its slices
+    name: runJobName(workflow.name, workflow.version),
+    handler() {}, // a run's handler is called by its slices
     workflow,
+    types: undefined,
   };
 }
 

@@ -11,18 +11,20 @@ import type { AnyWorkflowDefinition, WorkflowDefinition } from "../workflow/defi
 import type { Ambient } from "../workflow/host.ts";
 import type { AnyJobDefinition, JobDefinition } from "./definition.ts";
 import { type AnyDefinition, Definitions } from "./definitions.ts";
-import { DeadLetters } from "./dead_letters.ts";
+import type { Admin } from "./admin.ts";
+import type { DeadLetters } from "./dead_letters.ts";
 import { buildJob, buildMany, type EnqueueItem, type EnqueueOptions } from "./enqueue.ts";
-import { Jobs } from "./jobs.ts";
+import type { Jobs } from "./jobs.ts";
 import { Lifecycle, type LifecycleEvent } from "./lifecycle.ts";
 import { type EngineOptions, type EngineSettings, readOptions } from "./options.ts";
-import { Queues } from "./queues.ts";
+import type { Queues } from "./queues.ts";
 import { Machinery } from "./machinery.ts";
+import { lazyAdmin, lazyDeadLetters, lazyJobs, lazyQueues, lazyRuns } from "./on_demand.ts";
 import type { RunEngine } from "./run_engine.ts";
-import { lazyRuns, type Runs } from "./runs.ts";
+import type { Runs } from "./runs.ts";
 import { scopedEngine } from "./scoped.ts";
 import type { EventOptions, StartOptions } from "./start.ts";
-import { countAll, type Stats } from "./stats.ts";
+import type { Stats } from "./stats.ts";
 import { subscribe, type SubscribeFilter } from "./subscription.ts";
 import { requireRuns } from "./workflows.ts";
 
@@ -39,6 +41,7 @@ export class Engine {
   readonly queues: Queues;
   /** Looks at runs of workflows and changes their course. */
   readonly runs: Runs;
+  readonly #admin: () => Promise<Admin>;
   readonly #settings: EngineSettings;
   readonly #definitions = new Definitions();
   readonly #ambient?: Ambient;
@@ -58,14 +61,17 @@ export class Engine {
     this.#ambient = ambient;
     this.#lifecycle = new Lifecycle(this.#settings.logger);
     this.#lifecycle.add(...this.#settings.extensions);
-    const store = () => this.#started().store;
-    this.jobs = new Jobs(store, (job) => this.#onCancelled(job));
-    this.runs = lazyRuns(
-      () => this.#definitions.workflowNames,
-      async () => (await this.#workflows()).admin,
-    );
-    this.dlq = new DeadLetters(store, (job) => this.#lifecycle.emit("onJobEnqueued", job, {}));
-    this.queues = new Queues(store, (queue) => this.#machinery?.worker?.release(queue));
+    const load = this.#admin = lazyAdmin({
+      store: () => this.#started().store,
+      names: () => [...this.#definitions.jobs.keys()],
+      onEnqueued: (job) => this.#lifecycle.emit("onJobEnqueued", job, {}),
+      onCancelled: (job) => this.#onCancelled(job),
+      onPaused: (queue) => this.#machinery?.worker?.release(queue),
+    });
+    this.jobs = lazyJobs(load);
+    this.dlq = lazyDeadLetters(load);
+    this.queues = lazyQueues(load);
+    this.runs = lazyRuns(() => this.#workflows(), () => this.#definitions.workflowNames);
   }
 
   /**
@@ -189,22 +195,21 @@ export class Engine {
    * @throws {DispatchError} `job_failed` or `run_failed` with its last error, `cancelled`, `not_found` also when it
    * was removed or pruned meanwhile, `result_timeout`, `stopped`
    */
-  // deno-lint-ignore require-await -- a malformed id must reject, not throw
   async result<Result = unknown>(
     id: string,
     options: { timeout?: Duration } = {},
   ): Promise<Result> {
-    const { results } = this.#started();
+    const machinery = this.#started();
     const timeoutMs = options.timeout === undefined
       ? null
       : parseDuration(options.timeout, "timeout");
     const jobId = id.startsWith("run_") ? jobIdOf(id) : checkId("job", id);
-    return results.wait(jobId, timeoutMs) as Promise<Result>;
+    return (await machinery.waiting()).wait(jobId, timeoutMs) as Promise<Result>;
   }
 
   /** Counts everything. */
   async stats(): Promise<Stats> {
-    return await countAll(this.#started().store, [...this.#definitions.jobs.keys()]);
+    return await (await this.#admin()).stats();
   }
 
   /**
@@ -298,7 +303,7 @@ export class Engine {
 
   #onCancelled(record: JobRecord): void {
     this.#machinery?.worker?.cancel(record.id);
-    this.#machinery?.results.notify(record);
+    this.#machinery?.results?.notify(record);
   }
 }
 

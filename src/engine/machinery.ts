@@ -14,8 +14,9 @@ import { Heartbeat } from "./heartbeat.ts";
 import { Herald } from "./herald.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { Maintenance } from "./maintenance.ts";
+import { lazyResults } from "./on_demand.ts";
 import type { EngineSettings } from "./options.ts";
-import { Results } from "./results.ts";
+import type { Results } from "./results.ts";
 import { type Ended, type Settled, Settler } from "./settler.ts";
 import { Worker } from "./worker.ts";
 import { gateToWorkflows, type Workflows } from "./workflows.ts";
@@ -28,7 +29,10 @@ const MIN_PATIENCE_MS = 1000;
 
 export class Machinery {
   readonly store: Store;
-  readonly results: Results;
+  /** Those who wait for jobs to end; null until somebody does. */
+  results: Results | null = null;
+  /** Loads what they need, when the first of them comes. */
+  readonly waiting: () => Promise<Results>;
   /** Stores one job, together with whatever else is enqueued at the moment. */
   readonly enqueue: (job: NewJob) => Promise<JobRecord>;
   /** What runs of workflows need. */
@@ -44,6 +48,7 @@ export class Machinery {
   #unwake: (() => Promise<void>) | null = null;
   #starting: Promise<void> | undefined;
   #stopping = false;
+  #stopped = false;
 
   constructor(options: {
     engine: Engine;
@@ -54,10 +59,10 @@ export class Machinery {
     ambient?: Ambient;
     onCancelled: (job: JobRecord) => void;
   }) {
-    const { engine, store, settings, lifecycle, ambient } = options;
-    const definitions = options.definitions.jobs;
+    const { engine, store, settings, lifecycle } = options;
     const { jobs, maxPayloadBytes } = store;
-    const { clock, logger, leaseMs, pollMs, maxPollMs } = settings;
+    const definitions = options.definitions.jobs;
+    const common = { ...settings, store, jobs, maxPayloadBytes, definitions, lifecycle };
     this.store = store;
     this.#settings = settings;
     this.#definitions = options.definitions;
@@ -66,69 +71,39 @@ export class Machinery {
       ENQUEUE_BATCH,
       (batch) => jobs.get(batch.map((job) => job.id)),
     );
-    this.results = new Results({ jobs, clock, logger, pollMs, maxPollMs });
-    this.#herald = new Herald({ lifecycle, clock, logger, results: this.results });
-    this.workflows = gateToWorkflows({
-      machinery: this,
-      lifecycle,
-      logger,
-      definitions: options.definitions,
-      ambient,
-      onCancelled: options.onCancelled,
+    this.waiting = lazyResults(common, (results) => {
+      this.results = results;
+      if (this.#stopped) results.stop();
     });
+    this.#herald = new Herald({ ...common, results: () => this.results });
+    this.workflows = gateToWorkflows({ ...options, machinery: this, logger: settings.logger });
     this.#settler = new Settler({
-      store,
-      clock,
-      logger,
+      ...common,
       onSettled: (ended, status) => this.#onSettled(ended, status),
     });
     this.#heartbeat = new Heartbeat({
-      jobs,
-      clock,
-      logger,
-      leaseMs,
+      ...common,
       intervalMs: settings.heartbeatMs,
       claims: () => [...this.worker?.claims() ?? [], ...this.#settler.claims()],
       onStatus: (lease, status) =>
         status === "lost" ? this.worker?.lost(lease) : this.worker?.cancel(lease.jobId),
     });
     this.#maintenance = new Maintenance({
-      store,
-      clock,
-      logger,
+      ...common,
       rescueMs: settings.heartbeatMs,
-      retention: settings.retention,
       names: () => [...definitions.keys()],
       mayRescue: () => this.#heartbeat.isFresh(),
       onRescued: (job) => this.#herald.rescued(job),
       afterRescue: () => void this.worker?.claimSuspect(),
     });
     this.worker = settings.concurrency === 0 ? null : new Worker({
-      ...settings,
-      definitions,
-      claimer: new Claimer({
-        id: newId("wkr"),
-        jobs,
-        queues: settings.queues,
-        definitions,
-        leaseMs,
-        pollMs,
-        maxPollMs,
-        logger,
-      }),
-      rules: {
-        middleware: settings.middleware,
-        backoff: settings.backoff,
-        maxPayloadBytes,
-        clock,
-        logger,
-        workflows: this.workflows,
-      },
+      ...common,
+      claimer: new Claimer({ ...common, id: newId("wkr") }),
+      rules: { ...common, workflows: this.workflows },
       settler: this.#settler,
       host: {
+        ...common,
         engine,
-        clock,
-        maxPayloadBytes,
         report: (lease, progress) => this.#heartbeat.report(lease, progress),
         complete: (lease, work) => this.transactions().complete(lease, work),
       },
@@ -186,7 +161,8 @@ export class Machinery {
       });
     }
     await Promise.all([rest, endsWithin(clock, MIN_PATIENCE_MS, this.#heartbeat.stop())]);
-    this.results.stop();
+    this.#stopped = true;
+    this.results?.stop();
   }
 
   async #start(): Promise<void> {

@@ -6,7 +6,7 @@ import { consoleLogger, harmless, type Logger } from "../core/logger.ts";
 import { checkQueue } from "../core/name.ts";
 import type { LifecycleExtension } from "./lifecycle.ts";
 import { compose, type Middleware } from "./middleware/compose.ts";
-import { checkLimits, type QueueLimits } from "./queues.ts";
+import { checkLimits, type QueueLimits } from "./queue_limits.ts";
 import { parseRetention, type Retention, type RetentionMs } from "./retention.ts";
 
 /** What tunes an engine. Every field has a default that suits most applications. */

@@ -18,8 +18,8 @@ import { buildJob, type EnqueueOptions } from "./enqueue.ts";
 import type { Execution } from "./execution.ts";
 import { type Lifecycle, runInfo } from "./lifecycle.ts";
 import type { Machinery } from "./machinery.ts";
-import { RunAdmin } from "./run_admin.ts";
 import { attemptRun } from "./run_attempt.ts";
+import { Runs } from "./runs.ts";
 import { type EventOptions, publish, type StartOptions, startRun } from "./start.ts";
 import { requireRuns } from "./workflows.ts";
 
@@ -45,8 +45,8 @@ export interface RunEngineOptions {
 export class RunEngine {
   readonly machinery: Machinery;
   readonly lifecycle: Lifecycle;
-  /** Looks at runs and changes their course. */
-  readonly admin: RunAdmin;
+  /** `engine.runs`. */
+  readonly runs: Runs;
   /** Reads a run by the id of its job. */
   readonly get: (jobId: string) => Promise<RunRecord | null>;
   /** Has the store keep an event. */
@@ -66,7 +66,11 @@ export class RunEngine {
     this.#ambient = options.ambient ?? plainAmbient();
     const { store } = options.machinery;
     const { runs, events } = requireRuns(store);
-    this.admin = new RunAdmin(store, runs, options.onCancelled);
+    this.runs = new Runs(
+      store,
+      () => this.#definitions.workflowNames,
+      options.onCancelled,
+    );
     // What these write they may write twice: the first write stands.
     this.keep = createBatcher((batch) => events.publish(batch), BATCH);
     this.get = createBatcher((batch) => runs.get(batch), BATCH);

@@ -3,7 +3,7 @@
  * are ISO 8601 in UTC, durations milliseconds.
  */
 
-import type { DeadLetter } from "../core/dead_letter.ts";
+import type { DeadLetter } from "../core/dead_letter_view.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Job, JobCounts, JobState } from "../core/job.ts";
 import type { Json } from "../core/json.ts";

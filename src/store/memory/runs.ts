@@ -11,8 +11,8 @@ import {
   parseRunName,
   type RunCounts,
   type RunRecord,
-  runStateOf,
 } from "../../core/run.ts";
+import { runStateOf } from "../../core/run_view.ts";
 import type {
   CheckpointQuery,
   RunQuery,
@@ -25,9 +25,10 @@ import type {
 import type { Page } from "../store.ts";
 import { copyJob, type Entry, isFinished, isWaiting } from "./entry.ts";
 import { MemoryEvents } from "./events.ts";
+import { pageOf } from "./page.ts";
 import { RunBook, type RunEntry, type Step } from "./run_book.ts";
-import { revive } from "./settle.ts";
 import type { MemoryState } from "./state.ts";
+import { revive } from "./verbs.ts";
 
 const MAX_OPEN_SHOWN = 20;
 
@@ -53,7 +54,8 @@ export class MemoryRuns implements RunStore {
 
   // deno-lint-ignore require-await
   async list({ state, name, parentId, ...page }: RunQuery): Promise<Page<RunRecord>> {
-    const { items, nextCursor } = this.#state.jobLog.page(
+    const { items, nextCursor } = pageOf(
+      this.#state.jobLog,
       page,
       (entry) =>
         isRunName(entry.job.name) &&

@@ -1,5 +1,4 @@
 import type { EpochMs } from "../../core/clock.ts";
-import { withPrefix } from "../../core/id.ts";
 import { CRASH_LOOP, type Failure, MAX_CRASHES, type Outcome } from "../../core/outcome.ts";
 import type { SettleStatus } from "../store.ts";
 import type { Entry } from "./entry.ts";
@@ -54,18 +53,6 @@ export function rescueEntry(state: MemoryState, entry: Entry, now: EpochMs): voi
   if (entry.job.cancelRequested) state.finish(entry, "cancelled", now);
   else if (entry.job.crashes >= MAX_CRASHES) state.die(entry, frozen(CRASH_LOOP), now);
   else state.wait(entry, now, now);
-}
-
-/** A job that had ended, or waits, is ready now, with all its retries. */
-export function revive(state: MemoryState, entry: Entry, now: EpochMs): void {
-  const { job } = entry;
-  job.retryCount = 0;
-  job.crashes = 0;
-  job.failure = null;
-  job.result = null;
-  state.wait(entry, now, now);
-  const letter = state.letters.get(withPrefix("dlq", job.id))?.letter;
-  if (letter !== undefined) letter.replayedAt ??= now;
 }
 
 function cancelEntry(state: MemoryState, entry: Entry, outcome: Outcome, now: EpochMs): void {
