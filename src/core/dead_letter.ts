@@ -1,5 +1,4 @@
 import type { EpochMs } from "./clock.ts";
-import type { ErrorCode } from "./errors.ts";
 import type { JobRecord, Scope } from "./job.ts";
 import type { JsonText } from "./json.ts";
 import { withPrefix } from "./id.ts";

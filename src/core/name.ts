@@ -58,3 +58,13 @@ export function listNames(names: Iterable<string>): string {
   if (all.length === 0) return "none";
   return all.length === 1 ? all[0] : `${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
 }
+
+/** What to say of a name that nobody knows: the nearest one, or else which there are. */
+export function suggest(
+  typed: unknown,
+  known: readonly string[],
+  otherwise: string = `Registered are ${listNames(known)}.`,
+): string {
+  const similar = typeof typed === "string" ? nearest(typed, known) : null;
+  return similar === null ? otherwise : `Did you mean ${JSON.stringify(similar)}?`;
+}

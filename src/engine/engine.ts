@@ -11,7 +11,6 @@ import type { AnyWorkflowDefinition, WorkflowDefinition } from "../workflow/defi
 import type { Ambient } from "../workflow/host.ts";
 import type { AnyJobDefinition, JobDefinition } from "./definition.ts";
 import { type AnyDefinition, Definitions } from "./definitions.ts";
-import type { Admin } from "./admin.ts";
 import type { DeadLetters } from "./dead_letters.ts";
 import { buildJob, buildMany, type EnqueueItem, type EnqueueOptions } from "./enqueue.ts";
 import type { Jobs } from "./jobs.ts";
@@ -19,14 +18,13 @@ import { Lifecycle, type LifecycleEvent } from "./lifecycle.ts";
 import { type EngineOptions, type EngineSettings, readOptions } from "./options.ts";
 import type { Queues } from "./queues.ts";
 import { Machinery } from "./machinery.ts";
-import { lazyAdmin, lazyDeadLetters, lazyJobs, lazyQueues, lazyRuns } from "./on_demand.ts";
+import { type LazyAdmin, lazyAdmin, lazyRuns } from "./on_demand.ts";
 import type { RunEngine } from "./run_engine.ts";
 import type { Runs } from "./runs.ts";
 import { scopedEngine } from "./scoped.ts";
 import type { EventOptions, StartOptions } from "./start.ts";
 import type { Stats } from "./stats.ts";
 import { subscribe, type SubscribeFilter } from "./subscription.ts";
-import { requireRuns } from "./workflows.ts";
 
 /**
  * Takes jobs in and, where `concurrency` is not 0, runs them. `createExtension()` makes one and
@@ -41,7 +39,7 @@ export class Engine {
   readonly queues: Queues;
   /** Looks at runs of workflows and changes their course. */
   readonly runs: Runs;
-  readonly #admin: () => Promise<Admin>;
+  readonly #admin: LazyAdmin;
   readonly #settings: EngineSettings;
   readonly #definitions = new Definitions();
   readonly #ambient?: Ambient;
@@ -61,16 +59,16 @@ export class Engine {
     this.#ambient = ambient;
     this.#lifecycle = new Lifecycle(this.#settings.logger);
     this.#lifecycle.add(...this.#settings.extensions);
-    const load = this.#admin = lazyAdmin({
+    const admin = this.#admin = lazyAdmin({
       store: () => this.#started().store,
       names: () => [...this.#definitions.jobs.keys()],
       onEnqueued: (job) => this.#lifecycle.emit("onJobEnqueued", job, {}),
-      onCancelled: (job) => this.#onCancelled(job),
+      onCancelled: (job) => this.#machinery?.cancelled(job),
       onPaused: (queue) => this.#machinery?.worker?.release(queue),
     });
-    this.jobs = lazyJobs(load);
-    this.dlq = lazyDeadLetters(load);
-    this.queues = lazyQueues(load);
+    this.jobs = admin.jobs;
+    this.dlq = admin.dlq;
+    this.queues = admin.queues;
     this.runs = lazyRuns(() => this.#workflows(), () => this.#definitions.workflowNames);
   }
 
@@ -82,10 +80,8 @@ export class Engine {
    */
   register(...definitions: readonly AnyDefinition[]): void {
     const machinery = this.#machinery;
-    const flows = definitions.some(({ kind }) => kind === "workflow");
-    if (machinery !== null && flows) requireRuns(machinery.store);
+    if (definitions.some(({ kind }) => kind === "workflow")) machinery?.expectRuns();
     this.#definitions.add(definitions);
-    if (flows) machinery?.expectRuns();
     machinery?.worker?.wake();
   }
 
@@ -197,19 +193,17 @@ export class Engine {
    */
   async result<Result = unknown>(
     id: string,
-    options: { timeout?: Duration } = {},
+    { timeout }: { timeout?: Duration } = {},
   ): Promise<Result> {
     const machinery = this.#started();
-    const timeoutMs = options.timeout === undefined
-      ? null
-      : parseDuration(options.timeout, "timeout");
+    const timeoutMs = timeout === undefined ? null : parseDuration(timeout, "timeout");
     const jobId = id.startsWith("run_") ? jobIdOf(id) : checkId("job", id);
     return (await machinery.waiting()).wait(jobId, timeoutMs) as Promise<Result>;
   }
 
   /** Counts everything. */
   async stats(): Promise<Stats> {
-    return await (await this.#admin()).stats();
+    return await (await this.#admin.load()).stats();
   }
 
   /**
@@ -248,7 +242,6 @@ export class Engine {
       lifecycle: this.#lifecycle,
       definitions: this.#definitions,
       ambient: this.#ambient,
-      onCancelled: (job) => this.#onCancelled(job),
     });
     try {
       await machinery.start();
@@ -299,11 +292,6 @@ export class Engine {
       this.#lifecycle.emit("onJobEnqueued", job, {});
     }
     return job;
-  }
-
-  #onCancelled(record: JobRecord): void {
-    this.#machinery?.worker?.cancel(record.id);
-    this.#machinery?.results?.notify(record);
   }
 }
 

@@ -149,7 +149,9 @@ export class Lifecycle {
   }
 
   #tell(hook: Hook, ...what: unknown[]): void {
-    for (const extension of this.#extensions) void this.#call(extension, hook, what);
+    for (const extension of this.#extensions) {
+      if (extension[hook] !== undefined) void this.#call(extension, hook, what);
+    }
   }
 
   async #call(extension: LifecycleExtension, hook: Hook, what: unknown[]): Promise<void> {

@@ -1,7 +1,7 @@
 /** The part of an engine that exists between start and stop: one store, and what works on it. */
 
 import { endsWithin } from "../core/clock.ts";
-import { DispatchError, messageOf } from "../core/errors.ts";
+import { invalidOption, messageOf } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { JobRecord, NewJob } from "../core/job.ts";
 import type { Store, StoreTransactions } from "../store/store.ts";
@@ -19,7 +19,7 @@ import type { EngineSettings } from "./options.ts";
 import type { Results } from "./results.ts";
 import { type Ended, type Settled, Settler } from "./settler.ts";
 import { Worker } from "./worker.ts";
-import { gateToWorkflows, type Workflows } from "./workflows.ts";
+import { gateToWorkflows, requireRuns, type Workflows } from "./workflows.ts";
 
 /** Concurrent enqueues share a write of at most so many jobs. */
 const ENQUEUE_BATCH = 1000;
@@ -57,7 +57,6 @@ export class Machinery {
     lifecycle: Lifecycle;
     definitions: Definitions;
     ambient?: Ambient;
-    onCancelled: (job: JobRecord) => void;
   }) {
     const { engine, store, settings, lifecycle } = options;
     const { jobs, maxPayloadBytes } = store;
@@ -120,17 +119,25 @@ export class Machinery {
   transactions(): StoreTransactions {
     const { name, transactions } = this.store;
     if (transactions !== undefined) return transactions;
-    throw new DispatchError(
-      "invalid_option",
+    throw invalidOption(
       `Cannot use a transaction: the ${name} store has none`,
-      {
-        hint: "Leave tx out, or use a store in a database.",
-      },
+      "Leave tx out, or use a store in a database.",
     );
   }
 
-  /** A workflow was registered: what its runs need is loaded before one has to wait for it. */
+  /** Somebody has cancelled a job. */
+  cancelled(job: JobRecord): void {
+    this.worker?.cancel(job.id);
+    this.results?.notify(job);
+  }
+
+  /**
+   * A workflow is registered: what its runs need is loaded, so that none has to wait for it.
+   *
+   * @throws {DispatchError} `workflows_not_supported`
+   */
   expectRuns(): void {
+    requireRuns(this.store);
     this.workflows().catch((thrown) =>
       this.#settings.logger.error("runs of a workflow cannot be run", { error: messageOf(thrown) })
     );

@@ -5,19 +5,34 @@
 
 import { lazy, standIn } from "../core/lazy.ts";
 import type { Admin, AdminOptions } from "./admin.ts";
-import type { DeadLetters } from "./dead_letters.ts";
-import type { Jobs } from "./jobs.ts";
-import type { Queues } from "./queues.ts";
 import type { Results, ResultsOptions } from "./results.ts";
 import type { RunEngine } from "./run_engine.ts";
 import type { Runs } from "./runs.ts";
 
-/** Loads the admin objects of one engine, once. */
-export function lazyAdmin(options: AdminOptions): () => Promise<Admin> {
-  return lazy(
-    "the admin objects",
+/** The objects for those who look after jobs. */
+export interface LazyAdmin extends Pick<Admin, "jobs" | "dlq" | "queues"> {
+  /** Loads all of it. */
+  load(): Promise<Admin>;
+}
+
+/** Makes those of one engine. */
+export function lazyAdmin(options: AdminOptions): LazyAdmin {
+  const load = lazy(
+    "what looks after jobs",
     async () => new (await import("./admin.ts")).Admin(options),
   );
+  return {
+    load,
+    jobs: standIn(
+      async () => (await load()).jobs,
+      ["get", "list", "counts", "cancel", "retry", "remove"],
+    ),
+    dlq: standIn(
+      async () => (await load()).dlq,
+      ["get", "list", "count", "replay", "replayAll", "purge"],
+    ),
+    queues: standIn(async () => (await load()).queues, ["list", "pause", "resume", "configure"]),
+  };
 }
 
 /** Loads what waits for results, once. It is noted where it is to be told of jobs that end. */
@@ -30,27 +45,6 @@ export function lazyResults(
     note(results);
     return results;
   });
-}
-
-/** `engine.jobs`. */
-export function lazyJobs(load: () => Promise<Admin>): Jobs {
-  return standIn(
-    async () => (await load()).jobs,
-    ["get", "list", "counts", "cancel", "retry", "remove"],
-  );
-}
-
-/** `engine.dlq`. */
-export function lazyDeadLetters(load: () => Promise<Admin>): DeadLetters {
-  return standIn(
-    async () => (await load()).dlq,
-    ["get", "list", "count", "replay", "replayAll", "purge"],
-  );
-}
-
-/** `engine.queues`. */
-export function lazyQueues(load: () => Promise<Admin>): Queues {
-  return standIn(async () => (await load()).queues, ["list", "pause", "resume", "configure"]);
 }
 
 /** `engine.runs`. */

@@ -1,9 +1,9 @@
 import { DispatchError, messageOf, show } from "../core/errors.ts";
 import type { Event, EventRecord, NewEvent } from "../core/event.ts";
-import type { JobRecord, NewJob } from "../core/job.ts";
+import type { NewJob } from "../core/job.ts";
 import type { Lease } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
-import { listNames, nearest } from "../core/name.ts";
+import { suggest } from "../core/name.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Checkpoint, RunRecord } from "../core/run.ts";
 import type { Run } from "../core/run_view.ts";
@@ -34,8 +34,6 @@ export interface RunEngineOptions {
   readonly definitions: Definitions;
   /** Default: what needs no help of the runtime. */
   readonly ambient?: Ambient;
-  /** Called with jobs that someone has cancelled. */
-  readonly onCancelled: (job: JobRecord) => void;
 }
 
 /**
@@ -69,7 +67,7 @@ export class RunEngine {
     this.runs = new Runs(
       store,
       () => this.#definitions.workflowNames,
-      options.onCancelled,
+      (job) => this.machinery.cancelled(job),
     );
     // What these write they may write twice: the first write stands.
     this.keep = createBatcher((batch) => events.publish(batch), BATCH);
@@ -150,7 +148,11 @@ export class RunEngine {
     options: EnqueueOptions,
   ): NewJob | Promise<NewJob> {
     const job = this.#definitions.runJob(workflow);
-    if (job === null) throw unknownWorkflow(workflow, this.#definitions.workflowNames);
+    if (job === null) {
+      const problem = `Cannot start ${show(workflow)}: no such workflow`;
+      const hint = suggest(workflow, this.#definitions.workflowNames);
+      throw new DispatchError("unknown_workflow", problem, { hint });
+    }
     return buildJob(job.name, job, input, options, this.machinery.store.maxPayloadBytes);
   }
 
@@ -161,13 +163,4 @@ export class RunEngine {
     }
     return status;
   }
-}
-
-function unknownWorkflow(workflow: unknown, known: readonly string[]): DispatchError {
-  const similar = typeof workflow === "string" ? nearest(workflow, known) : null;
-  return new DispatchError("unknown_workflow", `Cannot start ${show(workflow)}: no such workflow`, {
-    hint: similar === null
-      ? `Registered are ${listNames(known)}.`
-      : `Did you mean ${JSON.stringify(similar)}?`,
-  });
 }

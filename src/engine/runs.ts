@@ -1,7 +1,7 @@
-import { DispatchError, notFound, show } from "../core/errors.ts";
+import { DispatchError, invalidOption, notFound, show } from "../core/errors.ts";
 import type { JobRecord } from "../core/job.ts";
 import { decodeJson, type Json } from "../core/json.ts";
-import { listNames, nearest } from "../core/name.ts";
+import { listNames, suggest } from "../core/name.ts";
 import { type Checkpoint, jobIdOf, type RunState } from "../core/run.ts";
 import { type Run, RUN_STATES, type RunStep, toRun, toRunStep } from "../core/run_view.ts";
 import { checkWorkflowName } from "../core/workflow_name.ts";
@@ -68,9 +68,10 @@ export class Runs {
   async list(filter: RunFilter = {}): Promise<List<Run>> {
     const { state, name, parentRunId } = filter;
     if (state !== undefined && !RUN_STATES.includes(state)) {
-      throw new DispatchError("invalid_option", `Cannot list runs of state ${show(state)}`, {
-        hint: `Known states are ${listNames(RUN_STATES)}.`,
-      });
+      throw invalidOption(
+        `Cannot list runs of state ${show(state)}`,
+        `Known states are ${listNames(RUN_STATES)}.`,
+      );
     }
     if (name !== undefined) checkWorkflowName(name);
     const parentId = parentRunId === undefined ? undefined : jobIdOf(parentRunId);
@@ -167,9 +168,8 @@ export class Runs {
     const found = checkpoints.find((step) => step.position >= 0 && step.name === name);
     if (found !== undefined) return found;
     const names = checkpoints.filter(({ position }) => position >= 0).map((step) => step.name);
-    const similar = nearest(name, names);
     throw new DispatchError("not_found", `Cannot find step ${show(name)} of ${id}`, {
-      hint: similar === null ? "Its timeline lists them." : `Did you mean ${show(similar)}?`,
+      hint: suggest(name, names, "Its timeline lists them."),
     });
   }
 

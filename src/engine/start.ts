@@ -1,5 +1,5 @@
 import { type Duration, type Moment, parseDuration, parseMoment } from "../core/duration.ts";
-import { DispatchError, show } from "../core/errors.ts";
+import { invalidOption, show } from "../core/errors.ts";
 import { type Event, toEvent } from "../core/event.ts";
 import { newId } from "../core/id.ts";
 import type { JobRecord, NewJob, Scope } from "../core/job.ts";
@@ -112,7 +112,8 @@ function delayOf({ runAt, delay }: StartOptions): number {
 function checkKey(key: unknown, what: string): string | null {
   if (key === undefined) return null;
   if (isLabel(key, 200)) return key;
-  throw new DispatchError("invalid_option", `Cannot use ${show(key)} as ${what} of an event`, {
-    hint: "Expected a text of 1 to 200 characters, without NUL.",
-  });
+  throw invalidOption(
+    `Cannot use ${show(key)} as ${what} of an event`,
+    "Expected a text of 1 to 200 characters, without NUL.",
+  );
 }

@@ -1,4 +1,4 @@
-import { DispatchError } from "../../core/errors.ts";
+import { invalidOption } from "../../core/errors.ts";
 import type { Page } from "../store.ts";
 import type { OrderedLog } from "./ordered_log.ts";
 
@@ -15,9 +15,10 @@ export function pageOf<Item>(
 ): Page<Item> {
   const { cursor, limit } = query;
   if (cursor !== undefined && !log.keyForm.test(cursor)) {
-    throw new DispatchError("invalid_option", `Cannot go on behind ${JSON.stringify(cursor)}`, {
-      hint: "A cursor is the nextCursor of the page before.",
-    });
+    throw invalidOption(
+      `Cannot go on behind ${JSON.stringify(cursor)}`,
+      "A cursor is the nextCursor of the page before.",
+    );
   }
   const all = log.sorted();
   const items: Item[] = [];
