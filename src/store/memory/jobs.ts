@@ -9,7 +9,7 @@ import type {
   Settlement,
   SettleStatus,
 } from "../store.ts";
-import { copyJob, type Entry, type QueueEntry } from "./entry.ts";
+import { copyJob, type QueueEntry } from "./entry.ts";
 import { isRunName } from "../../core/run.ts";
 import type { ReadyQueue } from "./ready_queue.ts";
 import { rescueEntry, settleEntry } from "./settle.ts";
@@ -89,7 +89,7 @@ export class MemoryJobs implements Omit<JobStore, keyof MemoryVerbs> {
   async extend(extensions: readonly LeaseExtension[], leaseMs: number): Promise<LeaseStatus[]> {
     const now = this.#state.clock.now();
     return extensions.map(({ lease, progress }) => {
-      const entry = this.#held(lease.jobId, lease.token);
+      const entry = this.#state.held(lease);
       if (entry === null) return "lost";
       entry.leaseUntil = now + leaseMs;
       entry.job.heartbeatAt = now;
@@ -107,7 +107,7 @@ export class MemoryJobs implements Omit<JobStore, keyof MemoryVerbs> {
     const results = new Array<SettleStatus>(settlements.length);
     for (let i = 0; i < settlements.length; i++) {
       const { lease, outcome } = settlements[i];
-      const entry = this.#held(lease.jobId, lease.token);
+      const entry = this.#state.held(lease);
       results[i] = entry === null ? "lost" : settleEntry(this.#state, entry, outcome, now);
     }
     return results;
@@ -148,14 +148,6 @@ export class MemoryJobs implements Omit<JobStore, keyof MemoryVerbs> {
       if (age !== null) pruned += this.#state.prune(state, now - age, limit - pruned);
     }
     return pruned;
-  }
-
-  /** The running job of a lease, if the lease still holds it. */
-  #held(id: string, token: number | string): Entry | null {
-    const entry = this.#state.jobs.get(id);
-    return entry !== undefined && entry.token === token && entry.job.state === "running"
-      ? entry
-      : null;
   }
 }
 

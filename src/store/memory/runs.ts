@@ -3,7 +3,6 @@ import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
 import { eventResult } from "../../core/event.ts";
 import { withPrefix } from "../../core/id.ts";
 import { newRecord } from "../../core/job.ts";
-import type { Lease } from "../../core/lease.ts";
 import {
   type Checkpoint,
   isRunName,
@@ -161,7 +160,7 @@ export class MemoryRuns implements RunStore {
   }
 
   #save(write: StepWrite, now: EpochMs): StepStatus {
-    const entry = this.#held(write.lease);
+    const entry = this.#state.held(write.lease);
     if (entry === null) return "lost";
     const runs = this.#book;
     const run = runs.of(entry);
@@ -200,7 +199,7 @@ export class MemoryRuns implements RunStore {
   }
 
   #wait(wait: StepWait, now: EpochMs): Checkpoint | null {
-    const entry = this.#held(wait.lease);
+    const entry = this.#state.held(wait.lease);
     if (entry === null) return null;
     const runs = this.#book;
     const run = runs.of(entry);
@@ -233,13 +232,6 @@ export class MemoryRuns implements RunStore {
       since: run?.since ?? entry.job.createdAt,
       open: openOf(run).map((step) => copyStep(step, now)),
     };
-  }
-
-  #held({ jobId, token }: Lease): Entry | null {
-    const entry = this.#state.jobs.get(jobId);
-    return entry !== undefined && entry.token === token && entry.job.state === "running"
-      ? entry
-      : null;
   }
 
   #find(jobId: string): Entry {

@@ -8,6 +8,7 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
 import { Fifo } from "../../core/fifo.ts";
 import { type JobRecord, type JobState, noJobs } from "../../core/job.ts";
+import type { Lease } from "../../core/lease.ts";
 import { type Failure, isSuspect } from "../../core/outcome.ts";
 import {
   type Entry,
@@ -195,6 +196,14 @@ export class MemoryState {
   /** The unfinished job that holds a unique key. */
   holder(name: string, key: string | null): Entry | undefined {
     return key === null ? undefined : this.unique.get(uniqueKey(name, key));
+  }
+
+  /** The running job of a lease, if the lease still holds it. */
+  held({ jobId, token }: Lease): Entry | null {
+    const entry = this.jobs.get(jobId);
+    return entry !== undefined && entry.token === token && entry.job.state === "running"
+      ? entry
+      : null;
   }
 
   wake(queue: string): void {
