@@ -11,12 +11,16 @@ import { runTool } from "./run.ts";
  */
 const LIMITS = { core: 60_000, extension: 100_000 };
 
-/** What is loaded when it is wanted, by the module that `import()` asks for. */
-const ON_DEMAND: Record<string, string> = {
-  "engine/admin.js": "engine.jobs, .dlq, .queues, .stats(), .result()",
-  "store/memory/admin.js": "the same in the memory store",
-  "engine/run_engine.js": "workflows",
-  "store/memory/runs.js": "the same in the memory store",
+/**
+ * What is loaded when it is wanted: the modules that `import()` asks for, that of the engine and that
+ * of the memory store.
+ */
+const ON_DEMAND: Record<string, [string, string]> = {
+  "workflows": ["engine/run_engine.js", "store/memory/runs.js"],
+  "engine.jobs, .dlq, .queues, .stats() and .result()": [
+    "engine/admin.js",
+    "store/memory/admin.js",
+  ],
 };
 
 /**
@@ -54,11 +58,14 @@ export async function checkPackage(dir: string, tarball: string): Promise<string
     `minified and loaded at once: the engine with its memory store ${kilobytes(core.atOnce)}, ` +
     `createExtension with HTTP and YAML ${kilobytes(extension.atOnce)}`,
     `loaded when it is wanted: ${
-      Object.entries(ON_DEMAND).map(([path, what]) => {
-        const bytes = core.onDemand.get(path);
-        if (bytes === undefined) throw new Error(`The core does not load ${path} on demand`);
-        return `${what} ${kilobytes(bytes)}`;
-      }).join(", ")
+      Object.entries(ON_DEMAND).map(([what, paths]) => {
+        const [own, memory] = paths.map((path) => {
+          const bytes = core.onDemand.get(path);
+          if (bytes === undefined) throw new Error(`The core does not load ${path} on demand`);
+          return kilobytes(bytes);
+        });
+        return `${what} ${own}, and ${memory} for the memory store`;
+      }).join("; ")
     }`,
     `all in one file: the engine with its memory store ${kilobytes(core.inOneFile)}, ` +
     `createExtension with every store ${kilobytes(extension.inOneFile)}, ` +
