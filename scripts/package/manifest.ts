@@ -32,8 +32,8 @@ export function manifest(exports: Record<string, Target>, imported: ReadonlySet<
   return {
     name,
     version,
-    description: "Durable background jobs as a library for Deno and Node",
-    keywords: ["jobs", "queue", "background", "worker", "retry", "postgres", "hono", "deno"],
+    description: "Durable background jobs and workflows as a library for Deno and Node",
+    keywords: ["jobs", "queue", "workflow", "worker", "retry", "saga", "postgres", "hono", "deno"],
     license,
     ...(REPOSITORY && { // npm compares it with the provenance
       repository: { type: "git", url: `git+https://github.com/${REPOSITORY}.git` },
