@@ -1,6 +1,6 @@
 /** One slice of a run, to one outcome: what a job's attempt is to a job. */
 
-import { type DispatchError, messageOf } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import { encodeJson } from "../core/json.ts";
 import {
   decideFailure,
@@ -13,38 +13,30 @@ import type { Rewind, RunRecord } from "../core/run.ts";
 import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { undoSlice } from "../workflow/saga.ts";
 import { runSlice, type SliceEnd } from "../workflow/slice.ts";
-import type { AttemptRules } from "./attempt.ts";
+import { abortedOutcome, type AttemptRules, REFUSED_DELAY_MS, timedOut } from "./attempt.ts";
 import { checkInput } from "./check_input.ts";
 import type { Execution } from "./execution.ts";
-
-/** A run whose store does not take its writes comes back after that. */
-const REFUSED_DELAY_MS = 1000;
+import type { RunEngine } from "./run_engine.ts";
 
 /** Runs one slice of a claimed run. */
 export async function attemptRun(
+  engine: RunEngine,
   execution: Execution,
   workflow: AnyWorkflowDefinition,
   rules: AttemptRules,
 ): Promise<Outcome> {
-  const support = rules.runs!;
   const backoff = workflow.backoff ?? rules.backoff;
-  try {
-    const record = await support.get(execution.id);
-    if (record === null) return { kind: "release", delayMs: REFUSED_DELAY_MS }; // and it is lost
-    const input = await checkInput(workflow, execution.payload);
-    if (input.refused) return giveUp(toFailure(input.refused, "invalid_payload"), null, false);
-    const slice = new RunAttempt(execution, workflow, { ...rules, backoff }, record, input.input);
-    return await (record.compensating ? slice.undo() : slice.forward());
-  } catch (thrown) { // nothing that the run has done: the store, or the schema
-    rules.logger.warn("could not run a slice of a run", {
-      run: execution.id,
-      error: messageOf(thrown),
-    });
-    return { kind: "release", delayMs: REFUSED_DELAY_MS };
-  }
+  const record = await engine.get(execution.id);
+  if (record === null) return { kind: "release", delayMs: REFUSED_DELAY_MS }; // and it is lost
+  const input = await checkInput(workflow, execution.payload);
+  if (input.refused) return giveUp(toFailure(input.refused, "invalid_payload"), null, false);
+  const own = { ...rules, backoff };
+  const slice = new RunAttempt(engine, execution, workflow, own, record, input.input);
+  return await (record.compensating ? slice.undo() : slice.forward());
 }
 
 class RunAttempt {
+  readonly #engine: RunEngine;
   readonly #execution: Execution;
   readonly #workflow: AnyWorkflowDefinition;
   readonly #rules: AttemptRules;
@@ -52,12 +44,14 @@ class RunAttempt {
   readonly #input: unknown;
 
   constructor(
+    engine: RunEngine,
     execution: Execution,
     workflow: AnyWorkflowDefinition,
     rules: AttemptRules,
     record: RunRecord,
     input: unknown,
   ) {
+    this.#engine = engine;
     this.#execution = execution;
     this.#workflow = workflow;
     this.#rules = rules;
@@ -83,7 +77,7 @@ class RunAttempt {
       case "parked":
         return { kind: "park", timed: end.timed, accepted: end.accepted, deadline };
       case "aborted":
-        return abortedRun(this.#execution.abortReason!, job.timeoutMs);
+        return abortedOutcome(this.#execution, this.#execution.abortReason!, this.#rules.backoff);
       case "refused":
         return this.#refused(end.error);
     }
@@ -112,7 +106,7 @@ class RunAttempt {
   }
 
   #host() {
-    return this.#rules.runs!.host(this.#execution, this.#rules, this.#rules.clock);
+    return this.#engine.host(this.#execution, this.#rules);
   }
 
   /** A slice goes through the middleware as an attempt of a job does; when it parks, as undefined. */
@@ -168,24 +162,6 @@ class RunAttempt {
 /** The flow of control hides assignments in callbacks from the compiler. */
 function ended(end: SliceEnd | null): SliceEnd | null {
   return end;
-}
-
-/** The end of a run that was asked to stop. */
-export function abortedRun(reason: DispatchError, timeoutMs: number): Outcome {
-  switch (reason.code) {
-    case "cancelled":
-      return { kind: "cancel", reason: reason.message };
-    case "timeout":
-      return timedOut(timeoutMs);
-    default: // stopping a worker is never a failure
-      return { kind: "release", delayMs: 0 };
-  }
-}
-
-function timedOut(timeoutMs: number): Outcome {
-  const message = `The run took longer than its limit of ${timeoutMs} ms`;
-  // Which of its steps can be undone only a replay can tell.
-  return { kind: "compensate", cause: { code: "timeout", message } };
 }
 
 /** A run that failed for good: what can be undone is undone first. */

@@ -14,7 +14,7 @@
 
 import { yieldToEventLoop } from "../core/clock.ts";
 import type { DispatchError } from "../core/errors.ts";
-import { checkStepName } from "../core/name.ts";
+import { checkStepName } from "../core/workflow_name.ts";
 import type { Checkpoint, Rewind, StepKind } from "../core/run.ts";
 import { nestedStep, nondeterministic, stepAfterEnd, stepFailure } from "./failure.ts";
 import type { SliceHost } from "./host.ts";

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { newId, withPrefix } from "../../core/id.ts";
 import type { Failure } from "../../core/outcome.ts";
-import { noRuns, runStateOf } from "../../core/run.ts";
+import { noRuns } from "../../core/run.ts";
+import { runStateOf } from "../../core/run_view.ts";
 import { assertRefused, DONE, FAILURE, range, readPages, type StoreCase } from "./context.ts";
 import {
   newRun,
