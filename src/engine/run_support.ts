@@ -8,6 +8,7 @@ import { type Checkpoint, parseRunName, type RunRecord } from "../core/run.ts";
 import type {
   CheckpointQuery,
   EventStore,
+  RunRest,
   RunStore,
   StepStatus,
   StepWait,
@@ -42,6 +43,8 @@ export interface RunSupportOptions {
 export class RunSupport {
   readonly publish: (event: NewEvent) => Promise<EventRecord>;
   readonly get: (jobId: string) => Promise<RunRecord | null>;
+  /** Reads what a run goes on with: its first checkpoints are a whole page, unless it has fewer. */
+  readonly resume: (jobId: string) => Promise<RunRest>;
   readonly #options: RunSupportOptions;
   readonly #save: (write: StepWrite) => Promise<StepStatus>;
   readonly #wait: (wait: StepWait) => Promise<Checkpoint | null>;
@@ -53,6 +56,7 @@ export class RunSupport {
     // What these write they may write twice: the first write stands.
     this.publish = createBatcher((batch) => events.publish(batch), BATCH);
     this.get = createBatcher((batch) => runs.get(batch), BATCH);
+    this.resume = createBatcher((batch) => runs.resume(batch, PAGE_SIZE), BATCH);
     this.#save = createBatcher((batch) => runs.save(batch), BATCH);
     this.#wait = createBatcher((batch) => runs.wait(batch), BATCH);
     this.#checkpoints = createBatcher((batch) => runs.checkpoints(batch), BATCH);

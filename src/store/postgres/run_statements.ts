@@ -47,6 +47,15 @@ cross join lateral (
   select * from ${s}.steps c where c.run = q.run and c.position > q.after
   order by c.position limit q.size
 ) c order by q.ord, c.position`,
+    resume: `select q.ord::int4 as ord, f.compensating, f.cause, f.since, c.*
+from unnest($2::text::uuid[]) with ordinality q (run, ord)
+left join ${s}.flows f on f.id = q.run
+left join lateral (
+  select ${step("c")}, ${left} from ${s}.steps c where c.run = q.run
+  order by c.position limit $3::int4
+) c on true
+where f.id is not null or c.run is not null
+order by q.ord, c.position`,
     pending: `select q.ord::int4 as ord, ${step("c")}, ${left}
 from unnest($2::text::uuid[], $3::text::int4[], $4::text::int4[]) with ordinality q (run, after, size, ord)
 cross join lateral (

@@ -17,14 +17,15 @@ const nowWaiting = (s: string): string => `
 /**
  * What the end of a job means for a run, however the job ends: a row that arrives in `finished` tells
  * the parent, and a tree that is cancelled falls. A trigger does it, so that no function of version 1
- * has to know; for jobs that are no runs its condition is all that is evaluated.
+ * has to know; for jobs that are no runs its condition is all that is evaluated. Its plans are pinned by
+ * the functions that end jobs: to pin them anew for each row took longer than all that it does.
  *
  * Rows of `jobs` are locked in the order of their ids, parents first: `settle_runs` does that for a
  * whole batch before it ends any. Ids follow the time, so a parent's comes before those of its
  * children, which makes the order of a falling tree the same.
  */
 export const ends = (s: string): string => `
-create function ${s}.run_ended() returns trigger language plpgsql ${PINNED} as $$
+create function ${s}.run_ended() returns trigger language plpgsql as $$
 declare
   t int8 := new.completed_at;
   p_suspect_at int4 := 2;
@@ -66,7 +67,7 @@ create trigger run_ended after insert on ${s}.finished
   for each row when (new.name like 'workflow/%') execute function ${s}.run_ended();
 
 -- A run that was removed or pruned; one that is retried has gone back to jobs in the same statement.
-create function ${s}.run_gone() returns trigger language plpgsql ${PINNED} as $$
+create function ${s}.run_gone() returns trigger language plpgsql as $$
 begin
   if not exists (select 1 from ${s}.jobs j where j.id = old.id) then
     delete from ${s}.steps where run = old.id;
