@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import postgres from "postgres";
-import { DispatchError } from "../../src/core/errors.ts";
+import type { DispatchError } from "../../src/core/errors.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { toUuid } from "../../src/store/postgres/uuid.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
