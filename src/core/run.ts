@@ -57,6 +57,11 @@ export function parseRunName(jobName: string): { name: string; version: number }
   return { name: jobName.slice(PREFIX.length, at), version: Number(jobName.slice(at + 1)) };
 }
 
+/** The name under which a job holds its unique key: all versions of a workflow share theirs. */
+export function keyholderName(jobName: string): string {
+  return isRunName(jobName) ? PREFIX + parseRunName(jobName).name : jobName;
+}
+
 /** What a step does. Its kind is part of what must not change under a run. */
 export type StepKind =
   | "run"

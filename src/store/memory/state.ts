@@ -9,6 +9,7 @@ import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
 import { Fifo } from "../../core/fifo.ts";
 import { type JobRecord, type JobState, noJobs } from "../../core/job.ts";
 import { type Failure, isSuspect } from "../../core/outcome.ts";
+import { keyholderName } from "../../core/run.ts";
 import {
   type Entry,
   type Finished,
@@ -249,5 +250,5 @@ function letterKey(letter: DeadLetterRecord): string {
 }
 
 function uniqueKey(name: string, key: string): string {
-  return `${name}\u0000${key}`;
+  return `${keyholderName(name)}\u0000${key}`;
 }

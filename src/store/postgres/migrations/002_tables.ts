@@ -1,3 +1,7 @@
+/** The name under which a job holds its unique key. */
+export const keyholder = (name: string): string =>
+  `(case when ${name} like 'workflow/%' then regexp_replace(${name}, '@[0-9]+$', '') else ${name} end)`;
+
 /**
  * The tables of version 2: what runs of workflows have beside their jobs. A run that nobody has
  * started as a child, and that neither failed nor undid anything, has no row in `flows`.
@@ -76,6 +80,11 @@ create unique index events_once on ${s}.events
 -- Runs among all that ended. Among unfinished jobs they have no index of their own: each start and each
 -- claim would pay for it, a tenth of what a start costs.
 create index finished_runs on ${s}.finished (id) where name like 'workflow/%';
+
+-- The versions of a workflow share their unique keys.
+drop index ${s}.jobs_unique;
+create unique index jobs_unique on ${s}.jobs (${keyholder("name")}, unique_key)
+  where unique_key is not null;
 
 create view ${s}.runs as
   select r.*, coalesce(f.compensating, false) as compensating, f.cause, f.parent,
