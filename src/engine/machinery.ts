@@ -187,7 +187,10 @@ export class Machinery {
       await this.store.queues.configure(name, limits);
     }
     if (this.worker === null || this.#stopping) return;
-    this.#unwake = await this.store.onWake?.((queue) => this.worker?.wake(queue)) ?? null;
+    this.#unwake = await this.store.onWake?.((queue) => {
+      this.worker?.wake(queue);
+      this.runs?.hint(queue);
+    }) ?? null;
     if (this.#stopping) return this.#unwake?.();
     this.#heartbeat.start();
     await this.#maintenance.start();

@@ -46,6 +46,8 @@ export class RunSupport {
   /** Reads what a run goes on with: its first checkpoints are a whole page, unless it has fewer. */
   readonly resume: (jobId: string) => Promise<RunRest>;
   readonly #options: RunSupportOptions;
+  /** Slices whose steps wait for others' doing. */
+  readonly #lookers = new Set<(queue: string) => void>();
   readonly #save: (write: StepWrite) => Promise<StepStatus>;
   readonly #wait: (wait: StepWait) => Promise<Checkpoint | null>;
   readonly #checkpoints: (query: CheckpointQuery) => Promise<Checkpoint[]>;
@@ -60,6 +62,11 @@ export class RunSupport {
     this.#save = createBatcher((batch) => runs.save(batch), BATCH);
     this.#wait = createBatcher((batch) => runs.wait(batch), BATCH);
     this.#checkpoints = createBatcher((batch) => runs.checkpoints(batch), BATCH);
+  }
+
+  /** A hint of the store that something is new in a queue, perhaps for a run that executes. */
+  hint(queue: string): void {
+    for (const look of this.#lookers) look(queue);
   }
 
   /** What a slice of a run stands on. */
@@ -82,6 +89,11 @@ export class RunSupport {
         this.#checkpoints({ jobId: job.id, after, pending, limit: pending ? 10_000 : PAGE_SIZE }),
       save: (write) => this.#saveStep(lease, write),
       wait: (wait) => this.#wait({ ...wait, lease }),
+      onHint: (look) => {
+        const looker = (queue: string) => queue === job.queue && look();
+        this.#lookers.add(looker);
+        return () => this.#lookers.delete(looker);
+      },
       buildChild: (workflow, input) => buildRun(workflow, input, { scope: job.scope }),
       onStep: (step) => lifecycle.emitStep(run, step),
       onTrouble: (error) =>

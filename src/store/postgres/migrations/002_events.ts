@@ -71,6 +71,9 @@ begin
           update ${s}.jobs j set run_at = t, updated_at = t,
             state = case when j.crashes >= p_suspect_at then 's' else 'w' end::"char"
           where j.id = target.run and j.state = 'f' and j.run_at > t returning j.queue into woken_in;
+          if not found then -- it executes, and may look what has come
+            select j.queue into woken_in from ${s}.jobs j where j.id = target.run and j.state = 'r';
+          end if;
           if found then
             woken := woken || woken_in;
           end if;
