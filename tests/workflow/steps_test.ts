@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { DispatchError } from "../../src/core/errors.ts";
+import type { DispatchError } from "../../src/core/errors.ts";
 import { snooze } from "../../src/core/outcome.ts";
 import { defineWorkflow } from "../../src/workflow/definition.ts";
 import type { Step } from "../../src/workflow/step.ts";
