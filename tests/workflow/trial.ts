@@ -28,22 +28,20 @@ let trials = 0;
 /** One program, run to its end on workers some of which die. */
 export class Trial implements AsyncDisposable {
   readonly rig: Rig;
-  readonly #pause: () => Promise<void>;
+  /** Calls of the store that its workers wait for. */
+  #underWay = 0;
   readonly #trial = ++trials;
   readonly #program: Program;
   readonly #crashes: Crash[];
   readonly #remembered = new Set<string>();
   readonly #undone: string[] = [];
 
-  /** @param pause gives a store that is not in memory the time to answer */
   constructor(
     program: Program,
     crashes: readonly Crash[],
     store: (clock: Clock) => Store = (clock) => memoryStore({ clock, maxFinished: Infinity }),
-    pause: () => Promise<void> = () => turns(3),
   ) {
     this.rig = new Rig({ store });
-    this.#pause = pause;
     this.#program = program;
     this.#crashes = [...crashes];
   }
@@ -110,6 +108,15 @@ export class Trial implements AsyncDisposable {
     await this.rig[Symbol.asyncDispose]();
   }
 
+  /** Time stands still while a store that is not in memory has not answered. */
+  async #pause(): Promise<void> {
+    await turns(3);
+    while (this.#underWay > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await turns(3);
+    }
+  }
+
   #workflow() {
     return interpreter({
       called: (key) => assert(!this.#remembered.has(key), `${key} is done again`),
@@ -144,7 +151,8 @@ export class Trial implements AsyncDisposable {
         if (dead) return await new Promise(() => {});
         const isLast = crash !== undefined && ++calls >= crash.calls;
         if (isLast && !crash.answered) return die(), await new Promise(() => {});
-        const answer = await proceed();
+        this.#underWay++;
+        const answer = await proceed().finally(() => this.#underWay--);
         if (call.name === "runs.save") this.#note(call, answer as StepStatus[]);
         if (isLast) return die(), await new Promise(() => {});
         return answer;

@@ -33,6 +33,7 @@ export function lazyRuns(state: MemoryState, maxEvents: number): LazyRuns {
         "list",
         "save",
         "wait",
+        "resume",
         "checkpoints",
         "compensate",
         "rewind",
