@@ -8,7 +8,6 @@ describe("kvStore()", () => {
   testStore({
     name: "kv",
     test: it,
-    withoutWorkflows: "it keeps no runs yet",
     async open({ clock }) {
       const folder = await tempFolder();
       const path = `${folder.path}/jobs.kv`;
@@ -25,7 +24,6 @@ describe("kvStore() of a KV that takes 10 checks and is locked now and then", ()
   testStore({
     name: "kv",
     test: it,
-    withoutWorkflows: "it keeps no runs yet",
     async open({ clock }) {
       const kv = await openKv(":memory:");
       let commits = 0;

@@ -1,11 +1,15 @@
 /** How jobs leave a line, and others stay. */
 
+import type { EpochMs } from "../../core/clock.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { KvKey } from "./client.ts";
 import type { Database } from "./database.ts";
 import type { Draft } from "./draft.ts";
 import type { Slim } from "./format.ts";
 import { placeOf } from "./ready.ts";
+import type { Moves } from "./moves.ts";
+import type { StoredJob } from "./record.ts";
+import { waits } from "./settle.ts";
 import { encode } from "./value.ts";
 
 /** Takes a job from where it waits; false where it has gone from there since it was read. */
@@ -15,7 +19,7 @@ export async function leaveLine(
   record: JobRecord,
 ): Promise<boolean> {
   const { keys } = database;
-  draft.set(keys.head(record.queue)); // whoever is about to claim it will find that it has gone
+  draft.touch(keys.head(record.queue)); // whoever is about to claim it will find that it has gone
   const delayed = await database.get(keys.delayed(record));
   if (delayed.value !== null) {
     draft.check(delayed);
@@ -35,6 +39,21 @@ export async function leaveLine(
     return true;
   }
   return false;
+}
+
+/** A job that waits for a later moment is ready now; false as for {@link leaveLine}. */
+export async function wakeUp(
+  database: Database,
+  moves: Moves,
+  draft: Draft,
+  stored: StoredJob,
+  now: EpochMs,
+): Promise<boolean> {
+  if (stored.record.runAt <= now) return true;
+  if (!await leaveLine(database, draft, stored.record)) return false;
+  moves.leave(draft, stored);
+  moves.wait(draft, waits(stored.record, now, now), stored, now);
+  return true;
 }
 
 /** Jobs of a place stay there, under the id of what is first then. */
