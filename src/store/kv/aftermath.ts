@@ -13,7 +13,8 @@ import type { Database } from "./database.ts";
 import { Draft, type Errands } from "./draft.ts";
 import type { KeptEvents } from "./kept_events.ts";
 import type { Moves } from "./moves.ts";
-import type { Parents } from "./parents.ts";
+import type { EndedRun, Parents } from "./parents.ts";
+import { jobs } from "./record.ts";
 import type { RunSteps } from "./run_steps.ts";
 import { checkTarget, type Target, type Targets } from "./targets.ts";
 import { decode } from "./value.ts";
@@ -94,14 +95,27 @@ export class Aftermath {
     const { ended = [], unwanted = [], gone = [] } = decode<Errands>(value);
     await this.#cancel(unwanted);
     for (const id of gone) await this.#clear(id);
-    const runs = (await this.#targets.find(ended)).filter((run) => run !== null);
-    const still = runs.filter(({ stored }) => stored.record.completedAt !== null);
-    for (const { stored: { record }, run } of still) {
-      if (!run?.flow.record.tied) continue;
-      await this.#database.insist(() => this.#release(record.id));
-      if (record.state === "cancelled") await this.#cancelChildren(record.id);
+    const runs = await this.#ended(ended);
+    for (const { job: { id, state }, flow: { hears, bears } } of runs) {
+      if (hears) await this.#database.insist(() => this.#release(id));
+      if (bears && state === "cancelled") await this.#cancelChildren(id);
     }
-    await this.#parents.tell(still, note);
+    await this.#parents.tell(runs, note);
+  }
+
+  /** Those of the runs that have ended, and have not come back since. */
+  async #ended(ids: readonly string[]): Promise<EndedRun[]> {
+    if (ids.length === 0) return [];
+    const { keys } = this.#database;
+    const entries = await this.#database.getMany(ids.map((id) => keys.finished(id)));
+    const flows = await this.#steps.flows(ids);
+    const found = await Promise.all(ids.map(async (id, i) => {
+      const flow = flows[i]?.flow.record;
+      if (entries[i].value === null || flow === undefined) return null;
+      const job = await this.#database.complete(jobs, id, jobs.unpack(entries[i].value));
+      return { job: job.record, flow };
+    }));
+    return found.filter((run) => run !== null);
   }
 
   async #cancelChildren(id: string): Promise<void> {
@@ -142,8 +156,8 @@ export class Aftermath {
   /** The steps of a run that has ended do not wait any more. */
   async #release(id: string): Promise<true | null> {
     const [found] = await this.#steps.flows([id]);
-    const [target] = await this.#targets.find([id]);
-    if (found === null || target === null || target.stored.record.completedAt === null) return true;
+    const ended = await this.#database.get(this.#database.keys.finished(id));
+    if (found === null || ended.value === null) return true;
     let draft = new Draft();
     const commit = async () => {
       if (draft.isEmpty) return true;

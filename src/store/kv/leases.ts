@@ -36,14 +36,15 @@ export interface Change<Status> {
 
 /** What is done about leases. */
 export interface Work<Status> {
+  /** So many are prepared for one commit. Default 500. */
+  readonly portion?: number;
   /** Reads what is needed, for all of them at once. */
   prepare?(running: readonly (readonly [at: number, running: Running])[]): Promise<void>;
   /** Says what is to be written about the lease at an index. */
   build(running: Running, at: number, now: EpochMs): Promise<Change<Status>>;
 }
 
-/** So many leases are prepared for one commit. */
-const MAX_PREPARED = 500;
+const PORTION = 500;
 
 export class Leases {
   /** What reads or writes these leases goes one after another: their memory must be that of the store. */
@@ -66,9 +67,19 @@ export class Leases {
     }
   }
 
+  /** A job that is held here, as far as is known. */
+  known(jobId: string): Running | null {
+    return this.#held.get(jobId) ?? null;
+  }
+
   /** What is known here of a run, where its lease is held here. */
   slice(jobId: string): Slice | null {
-    return this.#held.get(jobId)?.slice ?? null;
+    return this.known(jobId)?.slice ?? null;
+  }
+
+  /** The fence is known before the first claim, and what is learnt of a run from then on is good. */
+  async begin(): Promise<void> {
+    if (this.#fence === undefined) await this.exclusive(() => this.refresh());
   }
 
   /** The lease as it is held here, or `null` where it is not, or no more. */
@@ -186,7 +197,13 @@ export class Leases {
       const running = this.held(leases[i]);
       return running === null ? [] : [[i, running] as const];
     });
-    const { changes } = await this.#build(draft, held.slice(0, MAX_PREPARED), work, now, null);
+    const { changes } = await this.#build(
+      draft,
+      held.slice(0, work.portion ?? PORTION),
+      work,
+      now,
+      null,
+    );
     if (changes.length === 0) return new Set();
     const versionstamp = await this.#database.commit(draft, now);
     if (versionstamp === null) return this.doubt(), null;

@@ -6,8 +6,14 @@ import { Draft } from "./draft.ts";
 import type { Meetings } from "./meetings.ts";
 import type { Moves } from "./moves.ts";
 import type { StepEnd } from "./run_moves.ts";
+import type { Flow } from "./run_record.ts";
 import type { RunSteps } from "./run_steps.ts";
-import type { Target } from "./targets.ts";
+
+/** A run that has ended. */
+export interface EndedRun {
+  readonly job: JobRecord;
+  readonly flow: Flow;
+}
 
 /** A child that has ended, and the step that waits for it. */
 interface Told {
@@ -39,9 +45,9 @@ export class Parents {
   }
 
   /** Tells the parents of runs that have ended; the note of it goes with the last commit. */
-  async tell(ended: readonly Target[], note: KvKey): Promise<void> {
-    let left = ended.flatMap(({ stored: { record: child }, run }): Told[] => {
-      const { parentId = null, parentPosition: position = null } = run?.flow.record ?? {};
+  async tell(ended: readonly EndedRun[], note: KvKey): Promise<void> {
+    let left = ended.flatMap(({ job: child, flow }): Told[] => {
+      const { parentId, parentPosition: position } = flow;
       return parentId === null || position === null ? [] : [{ child, parentId, position }];
     });
     do left = await this.#database.insist(() => this.#tellSome(left, note)); while (

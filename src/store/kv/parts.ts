@@ -41,7 +41,7 @@ export function makeParts(database: Database, wake: Wake) {
   const deliveries = new Deliveries({ database, moves, runSteps, meetings, keptEvents });
   const aftermath = new Aftermath({ database, moves, runSteps, keptEvents, targets, parents });
   const runWrites = new RunWrites({ database, leases, moves, runSteps, keptEvents });
-  const runEnds = new RunEnds({ leases, moves, runSteps, runWrites });
+  const runEnds = new RunEnds({ database, leases, moves, runSteps, runWrites });
   const settle = new Settle({ database, heads, leases, letters, moves, runEnds });
   const resume = new Resume({ database, moves, runSteps });
   const verbs = new Verbs({ database, letters, moves, targets, aftermath, resume });

@@ -6,12 +6,13 @@ import type { Failure, Outcome } from "../../core/outcome.ts";
 import { isRewound } from "../../core/resumption.ts";
 import { isRunName, NEVER } from "../../core/run.ts";
 import type { Settlement } from "../store.ts";
+import type { Database } from "./database.ts";
 import { Draft } from "./draft.ts";
 import type { Leases } from "./leases.ts";
 import type { Moves } from "./moves.ts";
 import type { Running } from "./record.ts";
 import { roomFor } from "./run_moves.ts";
-import type { StoredStep } from "./run_record.ts";
+import { isMet, type StoredStep } from "./run_record.ts";
 import type { FoundFlow, RunSteps } from "./run_steps.ts";
 import type { RunWrites } from "./run_writes.ts";
 
@@ -26,12 +27,20 @@ export interface RunEnd extends FoundFlow {
 const MAX_ACCEPTED = 60;
 
 export class RunEnds {
+  readonly #database: Database;
   readonly #leases: Leases;
   readonly #moves: Moves;
   readonly #steps: RunSteps;
   readonly #writes: RunWrites;
 
-  constructor(parts: { leases: Leases; moves: Moves; runSteps: RunSteps; runWrites: RunWrites }) {
+  constructor(parts: {
+    database: Database;
+    leases: Leases;
+    moves: Moves;
+    runSteps: RunSteps;
+    runWrites: RunWrites;
+  }) {
+    this.#database = parts.database;
     this.#leases = parts.leases;
     this.#moves = parts.moves;
     this.#steps = parts.runSteps;
@@ -49,19 +58,26 @@ export class RunEnds {
     const outcomes = new Map(runs.map(([{ job }, outcome]) => [job.record.id, outcome]));
     const found = await this.#steps.flowsOf(
       runs.map(([running]) => running),
-      ({ job }) => {
+      ({ job, slice }) => {
         const outcome = outcomes.get(job.record.id);
-        return outcome?.kind === "park" || rewindOf(outcome) !== null;
+        if (rewindOf(outcome) !== null) return true;
+        return outcome?.kind === "park" && (!slice?.flow || isMet(slice.flow.record));
       },
     );
     return new Map(
       await Promise.all([...found].map(async ([id, run]) => {
-        const steps = run.flow.record.tied || rewindOf(outcomes.get(id)) !== null
+        const steps = run.flow.record.opened || rewindOf(outcomes.get(id)) !== null
           ? await this.#changed(id, outcomes.get(id))
           : [];
         return [id, { ...run, steps }] as const;
       })),
     );
+  }
+
+  /** How many ends are read for one commit: a run that parks may need a check. */
+  async portion(outcomes: readonly Outcome[]): Promise<number> {
+    const checked = ({ kind }: Outcome) => kind === "park" || kind === "retry";
+    return outcomes.some(checked) ? 3 * await this.#database.maxChecks() : Infinity;
   }
 
   /** Does beforehand what is too much for the commit that ends a slice. */
@@ -98,7 +114,7 @@ export class RunEnds {
       } else if (seq === undefined) unknown = true;
       else this.#moves.runs.put(draft, id, { ...step.record, seq }, step);
     }
-    if (flow.record.tied) this.#moves.runs.write(draft, id, flow.record, flow);
+    if (isMet(flow.record)) this.#moves.runs.write(draft, id, flow.record, flow);
     return unknown && !flow.record.compensating ? now : due;
   }
 

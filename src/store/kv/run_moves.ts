@@ -9,6 +9,7 @@ import type { Keys } from "./keys.ts";
 import {
   type Flow,
   flows,
+  isMet,
   NEW_FLOW,
   stepPieces,
   steps,
@@ -50,10 +51,11 @@ export class RunMoves {
     draft.countRun(unfinished(before.record), -1);
     draft.countRun(state as RunState, 1);
     const compensating = flow.compensating && state !== "completed";
-    if (flow.tied || flow !== before.record || compensating !== flow.compensating) {
+    if (isMet(flow) || flow !== before.record || compensating !== flow.compensating) {
       this.write(draft, id, { ...flow, compensating }, before);
     }
-    if (flow.tied || flow.parentPosition !== null) draft.leave("ended", id);
+    const falls = flow.bears && state === "cancelled";
+    if (flow.parentPosition !== null || flow.hears || falls) draft.leave("ended", id);
   }
 
   /** A run that has not ended is to undo its steps, or not any more. */

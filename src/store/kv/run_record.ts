@@ -21,11 +21,12 @@ export interface Flow {
   readonly rewind: Rewind | null;
   /** From when its time limit counts; null is its start. */
   readonly since: EpochMs | null;
-  /**
-   * True once a step of it was open, or it has started a run: from then on others write to it, and
-   * each who does, or who parks or ends it, writes this record anew. There they meet.
-   */
-  readonly tied: boolean;
+  /** True once a step was remembered whose result was not given to the code at once. */
+  readonly opened: boolean;
+  /** True once a step of it has waited for an event. */
+  readonly hears: boolean;
+  /** True once it has started another run. */
+  readonly bears: boolean;
 }
 
 /** What a run has beside its job, as it is kept. */
@@ -42,8 +43,18 @@ export const NEW_FLOW: Flow = {
   cause: null,
   rewind: null,
   since: null,
-  tied: false,
+  opened: false,
+  hears: false,
+  bears: false,
 };
+
+/**
+ * True for a run that others may write to. Each who does, or who parks or ends it, writes this record
+ * anew: there they meet.
+ */
+export function isMet({ hears, bears }: Flow): boolean {
+  return hears || bears;
+}
 
 export const flows = new Format<Flow>({ usual: NEW_FLOW, long: ["cause"] });
 

@@ -5,7 +5,7 @@ import type { CheckpointQuery } from "../run_store.ts";
 import type { KvEntry, KvKey } from "./client.ts";
 import type { Database } from "./database.ts";
 import type { Leases } from "./leases.ts";
-import type { Running } from "./record.ts";
+import { claims, type Running, runningJob, type StoredJob } from "./record.ts";
 import { flows, shown, stepPieces, steps, type StoredFlow, type StoredStep } from "./run_record.ts";
 
 /** What a run has beside its job, and what a commit checks to be sure that it is still so. */
@@ -66,6 +66,30 @@ export class RunSteps {
     return found;
   }
 
+  /** Runs that this process executes, without reading their jobs again; not those that it lost. */
+  async executing(ids: readonly string[]): Promise<{ stored: StoredJob; run: FoundFlow }[]> {
+    const { keys } = this.#database;
+    const known = new Map(ids.map((id) => [id, this.#leases.known(id)])); // before the read
+    const entries = ids.length === 0
+      ? []
+      : await this.#database.getMany(ids.flatMap((id) => [keys.claim(id), keys.run(id)]), 2);
+    const found = await Promise.all(ids.map(async (id, i) => {
+      const running = known.get(id) ?? null;
+      const [claimEntry, flowEntry] = entries.slice(2 * i, 2 * i + 2);
+      if (running === null || claimEntry.value === null || flowEntry.value === null) return null;
+      const claim = claims.unpack(claimEntry.value);
+      if ((claim.record.token ?? claimEntry.versionstamp) !== running.token) return null;
+      const stored = runningJob({
+        job: running.job,
+        claim: await this.#database.complete(claims, id, claim),
+      });
+      const flow = await this.#database.complete(flows, id, flows.unpack(flowEntry.value));
+      if (running.slice !== null) running.slice.flow ??= flow;
+      return { stored, run: { flow, entry: flowEntry } };
+    }));
+    return found.filter((run) => run !== null);
+  }
+
   /** The highest position of a run at which something is remembered; -Infinity where nothing is. */
   async top({ job, slice }: Running): Promise<number> {
     if (slice?.top !== undefined) return slice.top;
@@ -105,11 +129,11 @@ export class RunSteps {
 
   async checkpoints({ jobId, after, limit, pending }: CheckpointQuery): Promise<Checkpoint[]> {
     const slice = this.#leases.slice(jobId); // before the read: it is of no use if it is another then
-    const untied = slice?.flow?.record.tied === false;
+    const unopened = slice?.flow?.record.opened === false;
     const from = after === null ? -Infinity : after + 1;
     const entries = pending
-      ? untied ? [] : await this.#page("open", jobId, from, limit)
-      : await this.#entries(jobId, from, limit, untied);
+      ? unopened ? [] : await this.#page("open", jobId, from, limit)
+      : await this.#entries(jobId, from, limit, unopened);
     if (!pending && slice !== null && entries.length < limit) {
       slice.top ??= entries.length > 0 ? positionOf(entries.at(-1)!.key) : after ?? -Infinity;
     }
@@ -124,8 +148,8 @@ export class RunSteps {
   }
 
   /** Open ones first: one that is given to the code meanwhile is then in both, and not in none. */
-  async #entries(id: string, from: number, limit: number, untied: boolean): Promise<KvEntry[]> {
-    const open = untied ? [] : await this.#page("open", id, from, limit);
+  async #entries(id: string, from: number, limit: number, unopened: boolean): Promise<KvEntry[]> {
+    const open = unopened ? [] : await this.#page("open", id, from, limit);
     const given = await this.#page("step", id, from, limit);
     if (open.length === 0) return given;
     const all = new Map([...open, ...given].map((entry) => [positionOf(entry.key), entry]));

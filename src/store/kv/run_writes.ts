@@ -18,7 +18,7 @@ import type { Moves } from "./moves.ts";
 import type { Running } from "./record.ts";
 import { type Group, group, groupItems, type SaveItem, type WaitItem } from "./run_items.ts";
 import { Prepared } from "./run_prepared.ts";
-import { NEW_FLOW, shown, stepOf, waitOf } from "./run_record.ts";
+import { type Flow, NEW_FLOW, shown, stepOf, waitOf } from "./run_record.ts";
 import type { RunSteps } from "./run_steps.ts";
 
 /** A wait that has begun, by a run that was started then. */
@@ -34,8 +34,8 @@ interface Collecting {
   readonly written: Set<number>;
   /** Called once it is written. */
   readonly answers: (() => void)[];
-  /** True once others may write to the run. */
-  tied: boolean;
+  /** What the run has beside its job then. */
+  flow: Flow;
   /** True where they have to find it: a wait for an event has begun or ended, or one was taken. */
   meets: boolean;
   top: number;
@@ -141,7 +141,7 @@ export class RunWrites {
       draft: new Draft(),
       written: new Set(),
       answers: [],
-      tied: flow.record.tied,
+      flow: flow.record,
       meets: false,
       top: prepared.tops.get(id)!,
     };
@@ -158,11 +158,9 @@ export class RunWrites {
       run.draft.add(one);
       count++;
     }
-    const changed = run.tied !== flow.record.tied || run.meets;
+    const changed = run.flow !== flow.record || run.meets;
     if (entry !== null && changed) run.draft.check(entry);
-    const stored = changed
-      ? this.#moves.runs.write(run.draft, id, { ...flow.record, tied: run.tied }, flow)
-      : flow;
+    const stored = changed ? this.#moves.runs.write(run.draft, id, run.flow, flow) : flow;
     return {
       draft: run.draft,
       status: count,
@@ -202,7 +200,8 @@ export class RunWrites {
     }
     this.#moves.runs.put(one, id, stepOf(write, before, now), before);
     note(run, position);
-    if (write.seq === null || child !== undefined) run.tied = true;
+    if (write.seq === null && !run.flow.opened) run.flow = { ...run.flow, opened: true };
+    if (child !== undefined && !run.flow.bears) run.flow = { ...run.flow, bears: true };
     if (child !== undefined) {
       const parentPosition = write.state === "open" ? position : null;
       const flow = { ...NEW_FLOW, parentId: id, parentPosition };
@@ -245,14 +244,15 @@ export class RunWrites {
       if (end === null) this.#moves.runs.wait(one, id, step);
     }
     note(run, wait.position);
-    run.tied = true;
-    // A sleep is ended by its run alone.
-    if (event !== null || wait.events.length > 0 && (end !== null || before === null)) {
-      run.meets = true;
+    const hears = wait.events.length > 0;
+    if (!run.flow.opened || hears && !run.flow.hears) {
+      run.flow = { ...run.flow, opened: true, hears: run.flow.hears || hears };
     }
+    // A sleep is ended by its run alone.
+    if (hears && (end !== null || before === null)) run.meets = true;
     run.answers.push(() => {
       tell(step);
-      if (end === null && wait.events.length > 0) waiting.push([item, createdAt]);
+      if (end === null && hears) waiting.push([item, createdAt]);
     });
     return one;
   }

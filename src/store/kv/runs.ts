@@ -36,6 +36,9 @@ const MAX_OPEN_SHOWN = 20;
 /** A run, and where its job is. */
 type RunTarget = Target & { readonly run: FoundFlow };
 
+/** What is shown of it. */
+type RunView = Pick<RunTarget, "stored" | "run">;
+
 /** The runs of a KV store. */
 export class KvRuns implements RunStore {
   readonly #parts: KvParts;
@@ -45,17 +48,17 @@ export class KvRuns implements RunStore {
   }
 
   async get(jobIds: readonly string[]): Promise<(RunRecord | null)[]> {
-    const { leases, targets } = this.#parts;
+    const { leases, runSteps, targets } = this.#parts;
     const asked = [...new Set(jobIds)];
-    const slices = asked.map((id) => leases.slice(id)); // before the read
-    const found = await targets.find(asked);
-    const records = new Map<string, RunRecord>();
-    await Promise.all(found.map(async (target, i) => {
-      if (target === null || target.run === null) return;
-      const slice = slices[i];
-      if (slice !== null) slice.flow ??= target.run.flow;
-      records.set(asked[i], await this.#record({ ...target, run: target.run }));
-    }));
+    const found = new Map<string, RunView>();
+    const held = asked.filter((id) => leases.slice(id) !== null);
+    for (const run of await runSteps.executing(held)) found.set(run.stored.record.id, run);
+    const others = asked.filter((id) => !found.has(id));
+    for (const target of others.length === 0 ? [] : await targets.find(others)) {
+      if (target?.run) found.set(target.stored.record.id, { ...target, run: target.run });
+    }
+    const runs = await Promise.all([...found.values()].map((run) => this.#record(run)));
+    const records = new Map(runs.map((run) => [run.job.id, run]));
     return jobIds.map((id) => records.get(id) ?? null);
   }
 
@@ -171,12 +174,12 @@ export class KvRuns implements RunStore {
     }
   }
 
-  async #record({ stored, run }: RunTarget): Promise<RunRecord> {
+  async #record({ stored, run }: RunView): Promise<RunRecord> {
     const { database, runSteps } = this.#parts;
     const { record: job } = stored;
-    const { compensating, cause, parentId, since, tied } = run.flow.record;
+    const { compensating, cause, parentId, since, opened } = run.flow.record;
     const now = database.now();
-    const open = tied ? await runSteps.pending(job.id) : [];
+    const open = opened ? await runSteps.pending(job.id) : [];
     return {
       job: { ...job },
       compensating,

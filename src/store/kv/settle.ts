@@ -59,6 +59,7 @@ export class Settle {
     try {
       await this.#runs.lighten(open.map((i) => settlements[i]));
       await this.#leases.change<SettleStatus>(leases, {
+        portion: await this.#runs.portion(leases.map((_, at) => outcomeOf(at))),
         prepare: async (found) => {
           runs = await this.#runs.read(found.map(([at, running]) => [running, outcomeOf(at)]));
         },
