@@ -21,6 +21,8 @@ export interface Flow {
   readonly rewind: Rewind | null;
   /** From when its time limit counts; null is its start. */
   readonly since: EpochMs | null;
+  /** True once a step was remembered: until then there is none to be read. */
+  readonly begun: boolean;
   /** True once a step was remembered whose result was not given to the code at once. */
   readonly opened: boolean;
   /** True once a step of it has waited for an event. */
@@ -43,6 +45,7 @@ export const NEW_FLOW: Flow = {
   cause: null,
   rewind: null,
   since: null,
+  begun: false,
   opened: false,
   hears: false,
   bears: false,

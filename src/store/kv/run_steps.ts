@@ -129,7 +129,12 @@ export class RunSteps {
 
   async checkpoints({ jobId, after, limit, pending }: CheckpointQuery): Promise<Checkpoint[]> {
     const slice = this.#leases.slice(jobId); // before the read: it is of no use if it is another then
-    const unopened = slice?.flow?.record.opened === false;
+    const flow = slice?.flow?.record;
+    if (flow?.begun === false) {
+      slice!.top ??= -Infinity;
+      return [];
+    }
+    const unopened = flow?.opened === false;
     const from = after === null ? -Infinity : after + 1;
     const entries = pending
       ? unopened ? [] : await this.#page("open", jobId, from, limit)

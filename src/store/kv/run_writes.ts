@@ -199,9 +199,7 @@ export class RunWrites {
       return one;
     }
     this.#moves.runs.put(one, id, stepOf(write, before, now), before);
-    note(run, position);
-    if (write.seq === null && !run.flow.opened) run.flow = { ...run.flow, opened: true };
-    if (child !== undefined && !run.flow.bears) run.flow = { ...run.flow, bears: true };
+    note(run, position, { opened: write.seq === null, bears: child !== undefined });
     if (child !== undefined) {
       const parentPosition = write.state === "open" ? position : null;
       const flow = { ...NEW_FLOW, parentId: id, parentPosition };
@@ -243,11 +241,8 @@ export class RunWrites {
       if (event !== null) this.#moves.runs.take(one, id, event.id);
       if (end === null) this.#moves.runs.wait(one, id, step);
     }
-    note(run, wait.position);
     const hears = wait.events.length > 0;
-    if (!run.flow.opened || hears && !run.flow.hears) {
-      run.flow = { ...run.flow, opened: true, hears: run.flow.hears || hears };
-    }
+    note(run, wait.position, { opened: true, hears });
     // A sleep is ended by its run alone.
     if (hears && (end !== null || before === null)) run.meets = true;
     run.answers.push(() => {
@@ -258,8 +253,19 @@ export class RunWrites {
   }
 }
 
-/** A position is written to. */
-function note(run: Collecting, position: number): void {
+/** A position is written to, and what that says of the run from now on. */
+function note(run: Collecting, position: number, is: Partial<Flow>): void {
   run.written.add(position);
   run.top = Math.max(run.top, position);
+  const { flow } = run;
+  const after: Flow = {
+    ...flow,
+    begun: true,
+    opened: flow.opened || is.opened === true,
+    hears: flow.hears || is.hears === true,
+    bears: flow.bears || is.bears === true,
+  };
+  const same = flow.begun && flow.opened === after.opened && flow.hears === after.hears &&
+    flow.bears === after.bears;
+  if (!same) run.flow = after;
 }
