@@ -47,6 +47,7 @@ export class Draft {
   #runs: Map<RunState, number> | null = null;
   #errands: Map<Errand, string[]> | null = null;
   #errandsKey: KvKey | null = null;
+  #places: Set<string> | null = null;
   readonly #blocks: Block[] = [];
   /** The block of each line that takes the next job. */
   #open: Map<string, Block> | null = null;
@@ -83,6 +84,13 @@ export class Draft {
   delete(key: KvKey): void {
     this.#deletes.push(key);
     this.#bytes += sizeOf(key);
+  }
+
+  /** Takes a place as it was read: what is written of it a second time would undo the first. */
+  take(entry: KvEntry): void {
+    this.check(entry);
+    this.delete(entry.key);
+    (this.#places ??= new Set()).add(entry.key.join("\u0000"));
   }
 
   /** Keeps room for a value that may have to be set in the end. */
@@ -176,9 +184,10 @@ export class Draft {
     return this.#sets.length + this.#deletes.length + this.#blocks.length === 0;
   }
 
-  /** True where both fit into one commit, which may have so many checks. */
+  /** True where both may be in one commit, which may have so many checks. */
   fits(other: Draft, maxChecks = Infinity): boolean {
     if (this.#checks.length + other.#checks.length > maxChecks) return false;
+    for (const place of other.#places ?? NONE) if (this.#places?.has(place)) return false;
     const shared = this.#sharedBytes + other.#sharedBytes;
     return this.#writes + other.#writes + this.#shared + this.#newTo(other) <= MAX_WRITES &&
       this.#allKeyBytes + other.#allKeyBytes + shared <= MAX_KEY_BYTES &&
@@ -208,6 +217,7 @@ export class Draft {
         this.#bytes -= id.length + 3; // counted with the other's
       }
     }
+    for (const place of other.#places ?? NONE) (this.#places ??= new Set()).add(place);
     this.#reserved += other.#reserved;
     this.#keyBytes += other.#keyBytes;
     this.#bytes += other.#bytes;

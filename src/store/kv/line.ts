@@ -22,8 +22,7 @@ export async function leaveLine(
   draft.touch(keys.head(record.queue)); // whoever is about to claim it will find that it has gone
   const delayed = await database.get(keys.delayed(record));
   if (delayed.value !== null) {
-    draft.check(delayed);
-    draft.delete(delayed.key);
+    draft.take(delayed);
     return true;
   }
   // Mostly at its own key or in the block that begins before it.
@@ -33,8 +32,7 @@ export async function leaveLine(
   for await (const entry of database.list(selector, { reverse: true, batchSize: 4 })) {
     const place = placeOf(entry);
     if (!place.jobs.some(({ id }) => id === record.id)) continue;
-    draft.check(entry);
-    draft.delete(entry.key);
+    draft.take(entry);
     stay(draft, entry.key, place.jobs.filter(({ id }) => id !== record.id));
     return true;
   }
