@@ -64,16 +64,21 @@ export class Aftermath {
     });
   }
 
-  /** Goes on with what anybody has left. */
+  /** Goes on with what anybody has left. One note that fails does not hold up the others. */
   async flushAll(): Promise<void> {
     await this.#exclusive(async () => {
-      const section = { prefix: this.#database.keys.section("after") };
-      for (;;) {
-        const notes = await this.#database.page(section, 100);
-        for (const { key } of notes) await this.#do(key);
-        if (notes.length === 0) break;
-      }
       this.#notes = [];
+      const section = { prefix: this.#database.keys.section("after") };
+      const failures = new Map<string, unknown>();
+      for (;;) {
+        const page = await this.#database.page(section, 500);
+        const notes = page.map(({ key }) => key).filter((key) => !failures.has(key[2] as string));
+        if (notes.length === 0) break;
+        for (const note of notes) {
+          await this.#do(note).catch((error) => failures.set(note[2] as string, error));
+        }
+      }
+      for (const failure of failures.values()) throw failure;
     });
   }
 

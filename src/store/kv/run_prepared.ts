@@ -50,8 +50,11 @@ export class Prepared {
       runs.filter(({ items }) => items.some(isEventWait)).map((r) => r.running),
     );
     const prepared = new Prepared(await steps.flowsOf(running, (one) => waits.has(one)));
-    const tops = await Promise.all(running.map((one) => steps.top(one)));
-    running.forEach(({ job }, i) => prepared.tops.set(job.record.id, tops[i]));
+    await Promise.all(running.map(async (one) => {
+      const { id } = one.job.record;
+      const { begun = false } = prepared.flows.get(id)?.flow.record ?? {};
+      prepared.tops.set(id, begun ? await steps.top(one) : -Infinity);
+    }));
     await prepared.#readSteps(readers, runs);
     await prepared.#readEvents(readers, runs);
     return prepared;

@@ -57,8 +57,6 @@ export class Sweep {
   /** Takes back leases that ran out, and goes on with what processes left half done. */
   async rescue(limit: number): Promise<JobRecord[]> {
     await this.#intents.unpackAll();
-    await this.#aftermath.flushAll();
-    await this.#deliveries.deliverAll();
     const expired: string[] = [];
     if (limit > 0) {
       const now = this.#database.now();
@@ -78,7 +76,8 @@ export class Sweep {
         left = rest;
       }
     }
-    await this.#aftermath.flush();
+    await this.#aftermath.flushAll();
+    await this.#deliveries.deliverAll();
     return rescued;
   }
 
