@@ -98,7 +98,7 @@ export class Enqueue {
   /** One job, with its unique key. */
   async #one(record: JobRecord, now: EpochMs): Promise<Draft> {
     const draft = new Draft();
-    this.#moves.wait(draft, record, null, now);
+    this.#moves.add(draft, record, now);
     if (record.uniqueKey !== null) await this.#moves.takeKey(draft, record);
     return draft;
   }
