@@ -1,8 +1,12 @@
 import type { SqlParam, SqlTransaction } from "./driver.ts";
 import { SqlError, timedOut, toSqlError } from "./sql_error.ts";
 
-/** What has come by then is read: where a process was kept busy, timers are served before its sockets. */
-const READING_MS = 50;
+/**
+ * When the time is up, what has come is read: timers are served before sockets, and a process that was
+ * kept busy, or from running, has not seen its own. Each of these waits has it look at them once more.
+ */
+const LOOKS = 5;
+const LOOK_MS = 10;
 
 /**
  * Waits for a statement, at most so long. What a client throws comes out as a {@link SqlError}. An
@@ -16,12 +20,16 @@ export function withLimit<T>(
   giveUp: () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    let timer = setTimeout(() => {
-      timer = setTimeout(() => {
+    let looks = 0;
+    const onTime = () => {
+      if (looks++ < LOOKS) {
+        timer = setTimeout(onTime, LOOK_MS);
+      } else {
         reject(timedOut(ms));
         giveUp();
-      }, READING_MS);
-    }, ms);
+      }
+    };
+    let timer = setTimeout(onTime, ms);
     statement.then(
       (result) => (clearTimeout(timer), resolve(result)),
       (error) => (clearTimeout(timer), reject(toSqlError(error))),
