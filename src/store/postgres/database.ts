@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { DispatchError, show } from "../../core/errors.ts";
+import type { SqlDriver, SqlExecutor, SqlParam, SqlRow } from "../../sql/driver.ts";
 import { SqlError } from "../../sql/sql_error.ts";
-import type { SqlDriver, SqlParam, SqlRow } from "../../sql/driver.ts";
 
 /** The schema of one installation, and how statements reach it. */
 export class Database {
@@ -56,6 +56,15 @@ export class Database {
       }
     }
   }
+
+  /** Runs statements of the stream that jobs make: claims, and what ends them. */
+  readonly flow: Pick<SqlExecutor, "query"> = {
+    query: <Row extends object>(text: string, params: readonly SqlParam[] = []) =>
+      this.retry(async () => {
+        const driver = await this.driver();
+        return await (driver.pipeline ?? driver.query)<Row>(text, params);
+      }),
+  };
 
   async close(): Promise<void> {
     const driver = this.#driver;
