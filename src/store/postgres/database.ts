@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { DispatchError, show } from "../../core/errors.ts";
-import { SqlError } from "../../sql/sql_error.ts";
 import type { SqlDriver, SqlExecutor, SqlParam, SqlRow } from "../../sql/driver.ts";
+import { SqlError } from "../../sql/sql_error.ts";
 
 /** The schema of one installation, and how statements reach it. */
 export class Database {
@@ -59,11 +59,11 @@ export class Database {
 
   /** Runs statements of the stream that jobs make: claims, and what ends them. */
   readonly flow: Pick<SqlExecutor, "query"> = {
-    query: async <Row extends object>(text: string, params: readonly SqlParam[] = []) => {
-      const driver = await this.driver();
-      const run = driver.pipeline ?? driver.query;
-      return await this.retry(() => run<Row>(text, params));
-    },
+    query: <Row extends object>(text: string, params: readonly SqlParam[] = []) =>
+      this.retry(async () => {
+        const driver = await this.driver();
+        return await (driver.pipeline ?? driver.query)<Row>(text, params);
+      }),
   };
 
   async close(): Promise<void> {
