@@ -50,6 +50,17 @@ export function lazyResults(
   });
 }
 
+const loadUnknownJob = lazy("what knows names", () => import("./unknown_job.ts"));
+
+/**
+ * Refuses a name.
+ *
+ * @throws {DispatchError} `unknown_job`
+ */
+export async function refuseName(name: string, known: Iterable<string>): Promise<never> {
+  throw (await loadUnknownJob()).unknownJob(name, known);
+}
+
 /** `engine.runs`. */
 export function lazyRuns(load: () => Promise<RunEngine>, names: () => string[]): Runs {
   const runs = standIn<Omit<Runs, "names">>(async () => (await load()).runs, {
