@@ -1,8 +1,11 @@
 import type { SqlParam, SqlTransaction } from "./driver.ts";
 import { SqlError, timedOut, toSqlError } from "./sql_error.ts";
 
-/** What has come by then is read: where a process was kept busy, timers are served before its sockets. */
-const READING_MS = 50;
+/**
+ * So many turns of the event loop read what has come by then: where a process was kept busy, timers
+ * are served before its sockets, and an answer may take several reads.
+ */
+const READING_TURNS = 20;
 
 /**
  * Waits for a statement, at most so long. What a client throws comes out as a {@link SqlError}. An
@@ -16,12 +19,16 @@ export function withLimit<T>(
   giveUp: () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    let timer = setTimeout(() => {
-      timer = setTimeout(() => {
-        reject(timedOut(ms));
-        giveUp();
-      }, READING_MS);
-    }, ms);
+    let turns = READING_TURNS;
+    const onTime = () => {
+      if (turns-- > 0) {
+        timer = setTimeout(onTime, 0); // setImmediate does not wait for sockets everywhere
+        return;
+      }
+      reject(timedOut(ms));
+      giveUp();
+    };
+    let timer = setTimeout(onTime, ms);
     statement.then(
       (result) => (clearTimeout(timer), resolve(result)),
       (error) => (clearTimeout(timer), reject(toSqlError(error))),
