@@ -15,10 +15,10 @@ const Order = defineWorkflow({
     await step.run("ship", ship);
   },
 });
-const url = Deno.env.get("DATABASE_URL"); // without it: in memory
+const [url, path] = ["DATABASE_URL", "KV_PATH"].map((name) => Deno.env.get(name));
+const registry = createRegistry(url ? { databases: { url } } : path ? { kvs: { path } } : {});
 const dispatch = createExtension({
-  registry: createRegistry(url === undefined ? {} : { databases: { default: url } }),
-  groveDatabase: url === undefined ? undefined : "default",
+  ...{ registry, groveDatabase: url && "url", groveKv: path && "path" }, // neither: in memory
   workflows: [Order],
   leaseDuration: "3s", // how long after a kill another process takes over; default 30 s
   heartbeatInterval: "1s",

@@ -8,9 +8,9 @@
 
 import { assertEquals } from "@std/assert";
 import { type Clock, systemClock, yieldToEventLoop } from "../src/core/clock.ts";
+import { type Duration, parseDuration } from "../src/core/duration.ts";
 import { DispatchError, type ErrorCode } from "../src/core/errors.ts";
 import { type Job, type JobState, toJob } from "../src/core/job.ts";
-import type { LogFields, Logger } from "../src/core/logger.ts";
 import { defineJob, type JobContext } from "../src/engine/definition.ts";
 import type { AnyDefinition } from "../src/engine/definitions.ts";
 import { Engine } from "../src/engine/engine.ts";
@@ -19,62 +19,9 @@ import type { EngineOptions } from "../src/engine/options.ts";
 import type { Store } from "../src/store/store.ts";
 import { memoryStore } from "../src/store/memory/store.ts";
 import { heldClock } from "../src/testing/held_clock.ts";
+import { CountingClock, RecordingLogger } from "./doubles.ts";
 
-/** A line of the log. */
-export interface LogLine {
-  readonly level: keyof Logger;
-  readonly message: string;
-  readonly fields: LogFields;
-}
-
-/** A logger that remembers instead of writing. */
-export class RecordingLogger implements Logger {
-  readonly lines: LogLine[] = [];
-  debug = this.#record("debug");
-  info = this.#record("info");
-  warn = this.#record("warn");
-  error = this.#record("error");
-
-  /** How many lines hold this text. */
-  count(text: string): number {
-    return this.lines.filter((line) => line.message.includes(text)).length;
-  }
-
-  #record(level: keyof Logger) {
-    return (message: string, fields: LogFields = {}): void => {
-      this.lines.push({ level, message, fields });
-    };
-  }
-}
-
-/** A clock that knows how many of its timers are armed. */
-export class CountingClock implements Clock {
-  readonly #clock: Clock;
-  armed = 0;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  get held(): number | null {
-    return this.#clock.held;
-  }
-
-  now(): number {
-    return this.#clock.now();
-  }
-
-  after(ms: number, run: () => void): () => void {
-    this.armed++;
-    let open = true;
-    const close = () => {
-      if (open) this.armed--;
-      open = false;
-    };
-    const cancel = this.#clock.after(ms, () => (close(), run()));
-    return () => (close(), cancel());
-  }
-}
+export { CountingClock, type LogLine, RecordingLogger } from "./doubles.ts";
 
 /** One call of a store's method, as {@link intercept} sees it. */
 export interface StoreCall {
@@ -111,10 +58,29 @@ export function intercept(
   };
 }
 
+/** Where the stores of rigs come from, and how many of their calls are under way. */
+let openStore: (clock: Clock) => Store = (clock) => memoryStore({ clock });
+let underWay = 0;
+let isSlow = false;
+
+/** Has rigs stand on other stores than those in memory: {@link turns} then waits for their answers. */
+export function standOn(open: (clock: Clock) => Store): void {
+  isSlow = true;
+  openStore = (clock) =>
+    intercept(open(clock), async (_, proceed) => {
+      underWay++;
+      try {
+        return await proceed();
+      } finally {
+        underWay--;
+      }
+    });
+}
+
 /** How to start a rig: the engine's options, and what else a test may want to choose. */
 export interface RigOptions extends EngineOptions {
   jobs?: readonly AnyDefinition[];
-  /** Default: a memory store under the rig's clock. */
+  /** Default: a memory store under the rig's clock, or what {@link standOn} says. */
   store?: (clock: Clock) => Store;
   /** Wraps the store for this engine only. */
   around?: Parameters<typeof intercept>[1];
@@ -128,10 +94,12 @@ export class Rig implements AsyncDisposable {
   readonly store: Store;
   readonly engines: Engine[] = [];
   readonly #held = heldClock();
+  readonly #isOwn: boolean;
 
   constructor(options: RigOptions) {
     this.clock = new CountingClock(options.realTime ? systemClock : this.#held);
-    this.store = options.store?.(this.clock) ?? memoryStore({ clock: this.clock });
+    this.#isOwn = options.store === undefined;
+    this.store = options.store?.(this.clock) ?? openStore(this.clock);
   }
 
   /** The first engine. */
@@ -155,9 +123,16 @@ export class Rig implements AsyncDisposable {
     return engine;
   }
 
-  /** Moves the time. */
-  advance(duration: number | string): Promise<void> {
-    return this.#held.advance(duration);
+  /** Moves the time. A store that is not in memory answers before it goes on. */
+  async advance(duration: Duration): Promise<void> {
+    const goal = this.clock.now() + parseDuration(duration, "time to advance");
+    if (isSlow) {
+      for (let due = this.clock.nextDue; due <= goal; due = this.clock.nextDue) {
+        await this.#held.advance(Math.max(0, due - this.clock.now()));
+        await turns(5);
+      }
+    }
+    await this.#held.advance(Math.max(0, goal - this.clock.now()));
   }
 
   /** Stops an engine, moving the time as far as that takes. Returns the milliseconds that it took. */
@@ -199,6 +174,8 @@ export class Rig implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const engine of this.engines) await this.stop(engine);
+    while (underWay > 0) await yieldToEventLoop();
+    if (this.#isOwn) await this.store.close();
     for (let i = 0; i < 3; i++) await yieldToEventLoop();
     assertEquals(this.clock.armed, 0, "timers were left behind");
   }
@@ -219,14 +196,16 @@ export async function until(
 ): Promise<void> {
   for (let i = 0; i < turns; i++) {
     if (await condition()) return;
-    await yieldToEventLoop();
+    do await yieldToEventLoop(); while (underWay > 0);
   }
   throw new Error(`gave up after ${turns} turns: ${otherwise()}`);
 }
 
 /** Gives everything that is ready a chance to happen. */
 export async function turns(count = 20): Promise<void> {
-  for (let i = 0; i < count; i++) await yieldToEventLoop();
+  for (let i = 0; i < count; i++) {
+    do await yieldToEventLoop(); while (underWay > 0);
+  }
 }
 
 /** A promise with its handles. */

@@ -57,6 +57,11 @@ export function jobIdOf(runId: string): string {
   return withPrefix("job", checkId("run", runId));
 }
 
+/** The name under which a job holds its unique key: all versions of a workflow share theirs. */
+export function keyholderName(jobName: string): string {
+  return isRunName(jobName) ? PREFIX + parseRunName(jobName).name : jobName;
+}
+
 /** What a step does. Its kind is part of what must not change under a run. */
 export type StepKind =
   | "run"

@@ -136,7 +136,7 @@ export class Engine {
   /**
    * Starts a run of a workflow: by its definition in that version, by name in the latest one that is
    * registered here. When the promise resolves the run is stored. With the id of a run that exists, or
-   * a unique key that an unfinished run of the version holds, that run is returned and none is started.
+   * a unique key that an unfinished run of it holds, that run is returned and none is started.
    *
    * @throws {DispatchError} `unknown_workflow`, `invalid_id`, `workflows_not_supported`, and as `enqueue`
    */

@@ -126,8 +126,10 @@ export class Lifecycle {
 
   /** False where nobody wants to know: the job then need not be described. */
   wants(hook: JobHook): boolean {
-    return this.#listeners.size > 0 ||
-      this.#extensions.some((extension) => extension[hook] !== undefined);
+    if (this.#listeners.size > 0) return true;
+    if (this.#extensions.length === 0) return false;
+    for (const extension of this.#extensions) if (extension[hook] !== undefined) return true;
+    return false;
   }
 
   /** Tells of a job: hooks and listeners. */

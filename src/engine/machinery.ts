@@ -37,6 +37,8 @@ export class Machinery {
   readonly enqueue: (job: NewJob) => Promise<JobRecord>;
   /** What runs of workflows need. */
   readonly workflows: Workflows;
+  /** Told of the store's hints beside the worker: slices whose steps wait for what others do. */
+  readonly lookers = new Set<(queue: string) => void>();
   /** `null` where this process only enqueues. */
   readonly worker: Worker | null;
   readonly #settings: EngineSettings;
@@ -178,7 +180,10 @@ export class Machinery {
       await this.store.queues.configure(name, limits);
     }
     if (this.worker === null || this.#stopping) return;
-    this.#unwake = await this.store.onWake?.((queue) => this.worker?.wake(queue)) ?? null;
+    this.#unwake = await this.store.onWake?.((queue) => {
+      this.worker?.wake(queue);
+      for (const look of this.lookers) look(queue);
+    }) ?? null;
     if (this.#stopping) return this.#unwake?.();
     this.#heartbeat.start();
     await this.#maintenance.start();

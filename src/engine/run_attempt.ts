@@ -9,7 +9,8 @@ import {
   type Outcome,
   toFailure,
 } from "../core/outcome.ts";
-import type { Rewind, RunRecord } from "../core/run.ts";
+import type { Rewind } from "../core/run.ts";
+import type { RunRest } from "../store/store.ts";
 import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { undoSlice } from "../workflow/saga.ts";
 import { runSlice, type SliceEnd } from "../workflow/slice.ts";
@@ -26,13 +27,12 @@ export async function attemptRun(
   rules: AttemptRules,
 ): Promise<Outcome> {
   const backoff = workflow.backoff ?? rules.backoff;
-  const record = await engine.get(execution.id);
-  if (record === null) return { kind: "release", delayMs: REFUSED_DELAY_MS }; // and it is lost
+  const rest = await engine.resume(execution.id);
   const input = await checkInput(workflow, execution.payload);
   if (input.refused) return giveUp(toFailure(input.refused, "invalid_payload"), null, false);
   const own = { ...rules, backoff };
-  const slice = new RunAttempt(engine, execution, workflow, own, record, input.input);
-  return await (record.compensating ? slice.undo() : slice.forward());
+  const slice = new RunAttempt(engine, execution, workflow, own, rest, input.input);
+  return await (rest.compensating ? slice.undo() : slice.forward());
 }
 
 class RunAttempt {
@@ -40,7 +40,7 @@ class RunAttempt {
   readonly #execution: Execution;
   readonly #workflow: AnyWorkflowDefinition;
   readonly #rules: AttemptRules;
-  readonly #record: RunRecord;
+  readonly #rest: RunRest;
   readonly #input: unknown;
 
   constructor(
@@ -48,21 +48,22 @@ class RunAttempt {
     execution: Execution,
     workflow: AnyWorkflowDefinition,
     rules: AttemptRules,
-    record: RunRecord,
+    rest: RunRest,
     input: unknown,
   ) {
     this.#engine = engine;
     this.#execution = execution;
     this.#workflow = workflow;
     this.#rules = rules;
-    this.#record = record;
+    this.#rest = rest;
     this.#input = input;
   }
 
   /** Does what the handler says, as far as it comes. */
   async forward(): Promise<Outcome> {
     const { job } = this.#execution;
-    const deadline = job.timeoutMs === 0 ? null : this.#record.since + job.timeoutMs;
+    const since = this.#rest.since ?? job.createdAt;
+    const deadline = job.timeoutMs === 0 ? null : since + job.timeoutMs;
     if (deadline !== null) {
       const leftMs = deadline - job.startedAt!;
       if (leftMs <= 0) return timedOut(job.timeoutMs);
@@ -85,8 +86,8 @@ class RunAttempt {
 
   /** Undoes what it did, as far as it comes. */
   async undo(): Promise<Outcome> {
-    const end = await undoSlice(this.#workflow, this.#input, this.#host());
-    const { cause } = this.#record;
+    const end = await undoSlice(this.#workflow, this.#input, this.#host(), this.#rest.checkpoints);
+    const { cause } = this.#rest;
     switch (end.kind) {
       case "undone":
         return cause === null
@@ -111,13 +112,13 @@ class RunAttempt {
 
   /** A slice goes through the middleware as an attempt of a job does; when it parks, as undefined. */
   async #throughMiddleware(): Promise<SliceEnd> {
-    const host = this.#host();
+    const run = () => runSlice(this.#workflow, this.#input, this.#host(), this.#rest.checkpoints);
     const { middleware } = this.#rules;
-    if (middleware === null) return await runSlice(this.#workflow, this.#input, host);
+    if (middleware === null) return await run();
     let end: SliceEnd | null = null;
     try {
       const output = await middleware(this.#execution, async () => {
-        end = await runSlice(this.#workflow, this.#input, host);
+        end = await run();
         if (end.kind === "failed") throw end.thrown;
         return end.kind === "completed" ? end.output : undefined;
       });

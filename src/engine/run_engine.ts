@@ -7,7 +7,7 @@ import type { Outcome } from "../core/outcome.ts";
 import type { Checkpoint, RunRecord } from "../core/run.ts";
 import type { Run } from "../core/run_view.ts";
 import { suggest } from "../core/suggest.ts";
-import type { CheckpointQuery, StepStatus, StepWait, StepWrite } from "../store/store.ts";
+import type { CheckpointQuery, RunRest, StepStatus, StepWait, StepWrite } from "../store/store.ts";
 import { plainAmbient } from "../workflow/ambient.ts";
 import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { type Ambient, PAGE_SIZE, type SliceHost } from "../workflow/host.ts";
@@ -47,6 +47,8 @@ export class RunEngine {
   readonly runs: Runs;
   /** Reads a run by the id of its job. */
   readonly get: (jobId: string) => Promise<RunRecord | null>;
+  /** Reads what a run goes on with: its first checkpoints are a whole page, unless it has fewer. */
+  readonly resume: (jobId: string) => Promise<RunRest>;
   /** Has the store keep an event. */
   readonly keep: (event: NewEvent) => Promise<EventRecord>;
   readonly #logger: Logger;
@@ -72,6 +74,7 @@ export class RunEngine {
     // What these write they may write twice: the first write stands.
     this.keep = createBatcher((batch) => events.publish(batch), BATCH);
     this.get = createBatcher((batch) => runs.get(batch), BATCH);
+    this.resume = createBatcher((batch) => runs.resume(batch, PAGE_SIZE), BATCH);
     this.#save = createBatcher((batch) => runs.save(batch), BATCH);
     this.#wait = createBatcher((batch) => runs.wait(batch), BATCH);
     this.#checkpoints = createBatcher((batch) => runs.checkpoints(batch), BATCH);
@@ -124,6 +127,12 @@ export class RunEngine {
         this.#checkpoints({ jobId: job.id, after, pending, limit: pending ? 10_000 : PAGE_SIZE }),
       save: (write) => this.#saveStep(lease, write),
       wait: (wait) => this.#wait({ ...wait, lease }),
+      onHint: (look) => {
+        const { lookers } = this.machinery;
+        const looker = (queue: string) => queue === job.queue && look();
+        lookers.add(looker);
+        return () => lookers.delete(looker);
+      },
       buildChild: (workflow, input) => this.build(workflow, input, { scope: job.scope }),
       onStep: ({ name, durationMs, error }) =>
         error === null

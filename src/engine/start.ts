@@ -17,8 +17,8 @@ export interface StartOptions {
   /** `run_…`, for who wants to know it before: a run that has it already is returned. */
   id?: string;
   /**
-   * While an unfinished run of the same workflow and version has this key, no second one is started:
-   * that run is returned in its place. At most 500 characters.
+   * While an unfinished run of the same workflow, of whatever version, has this key, no second one is
+   * started: that run is returned in its place. At most 500 characters.
    */
   uniqueKey?: string;
   /** Queue to wait in. */

@@ -1,7 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { kvStore } from "../../src/store/kv/store.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
+import type { Store } from "../../src/store/store.ts";
 import { example } from "../examples/run.ts";
+import { tempFolder } from "../kv.ts";
 import { createDatabase } from "../postgres.ts";
 
 /** The job of the first order of the example. */
@@ -15,11 +18,42 @@ const PRINTS: Record<string, string> = {
   ship: "ship lamp",
 };
 
+/** Where the example keeps its runs, and how to look there. */
+interface Place extends AsyncDisposable {
+  readonly env: Record<string, string>;
+  open(): Store;
+}
+
+const PLACES: Record<string, () => Promise<Place>> = {
+  async Postgres() {
+    const database = await createDatabase();
+    return {
+      env: { DATABASE_URL: database.url },
+      open: () => postgresStore(database.url, { maxConnections: 1 }),
+      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    };
+  },
+  async "a KV file"() {
+    const folder = await tempFolder();
+    const path = `${folder.path}/orders.kv`;
+    return {
+      env: { KV_PATH: path },
+      open: () => kvStore(path),
+      [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+    };
+  },
+};
+
 describe("a process that is killed with SIGKILL in the middle of a workflow", () => {
-  for (const until of ["reserve lamp", "charge for lamp", "mail of lamp"]) {
-    it(`after "${until}" is followed by one that does no finished step again`, async () => {
-      await using database = await createDatabase();
-      const env = { DATABASE_URL: database.url };
+  const moments = ["reserve lamp", "charge for lamp", "mail of lamp"];
+  for (
+    const [where, make, until] of Object.entries(PLACES).flatMap(([where, make]) =>
+      moments.map((until) => [where, make, until] as const)
+    )
+  ) {
+    it(`after "${until}", on ${where}, is followed by one that does no finished step again`, async () => {
+      await using place = await make();
+      const { env } = place;
       const first = example("examples/15_order_saga.ts", { env, stderr: "inherit" }).spawn();
       const reader = first.stdout.pipeThrough(new TextDecoderStream()).getReader();
       for (let printed = ""; !printed.includes(until);) {
@@ -30,7 +64,7 @@ describe("a process that is killed with SIGKILL in the middle of a workflow", ()
       first.kill("SIGKILL");
       await first.status;
       await reader.cancel();
-      const store = postgresStore(database.url, { maxConnections: 1 });
+      const store = place.open();
       const [steps] = await store.runs!.checkpoints([
         { jobId: JOB, after: null, limit: 100, pending: false },
       ]);

@@ -3,12 +3,12 @@ import { openKv } from "../../src/store/kv/open.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
 import { testStore } from "../../src/testing/mod.ts";
 import { tempFolder, troubled } from "../kv.ts";
+import { audit } from "../kv_audit.ts";
 
 describe("kvStore()", () => {
   testStore({
     name: "kv",
     test: it,
-    withoutWorkflows: "it keeps no runs yet",
     async open({ clock }) {
       const folder = await tempFolder();
       const path = `${folder.path}/jobs.kv`;
@@ -25,7 +25,6 @@ describe("kvStore() of a KV that takes 10 checks and is locked now and then", ()
   testStore({
     name: "kv",
     test: it,
-    withoutWorkflows: "it keeps no runs yet",
     async open({ clock }) {
       const kv = await openKv(":memory:");
       let commits = 0;
@@ -36,7 +35,10 @@ describe("kvStore() of a KV that takes 10 checks and is locked now and then", ()
       return {
         store: bad(),
         peer: () => Promise.resolve(bad()),
-        dispose: () => Promise.resolve(kv.close()),
+        async dispose() {
+          await audit(kv);
+          kv.close();
+        },
       };
     },
   });

@@ -28,22 +28,25 @@ let trials = 0;
 /** One program, run to its end on workers some of which die. */
 export class Trial implements AsyncDisposable {
   readonly rig: Rig;
-  readonly #pause: () => Promise<void>;
+  /** Calls of the store that its workers wait for. */
+  #underWay = 0;
+  readonly #peer: (() => Store) | null;
   readonly #trial = ++trials;
   readonly #program: Program;
   readonly #crashes: Crash[];
   readonly #remembered = new Set<string>();
   readonly #undone: string[] = [];
+  readonly #calls: Promise<unknown>[] = [];
 
-  /** @param pause gives a store that is not in memory the time to answer */
+  /** @param peer opens the same data once more for each worker, as another process would */
   constructor(
     program: Program,
     crashes: readonly Crash[],
     store: (clock: Clock) => Store = (clock) => memoryStore({ clock, maxFinished: Infinity }),
-    pause: () => Promise<void> = () => turns(3),
+    peer: ((clock: Clock) => Store) | null = null,
   ) {
     this.rig = new Rig({ store });
-    this.#pause = pause;
+    this.#peer = peer === null ? null : () => peer(this.rig.clock);
     this.#program = program;
     this.#crashes = [...crashes];
   }
@@ -108,6 +111,16 @@ export class Trial implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.rig[Symbol.asyncDispose]();
+    await Promise.allSettled(this.#calls); // those that a worker was too late to wait for
+  }
+
+  /** Time stands still while a store that is not in memory has not answered. */
+  async #pause(): Promise<void> {
+    await turns(3);
+    while (this.#underWay > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await turns(3);
+    }
   }
 
   #workflow() {
@@ -127,6 +140,7 @@ export class Trial implements AsyncDisposable {
 
   #addWorker(): void {
     const crash = this.#crashes.shift();
+    const store = this.#peer?.();
     let calls = 0;
     let dead = false;
     const die = () => {
@@ -144,7 +158,11 @@ export class Trial implements AsyncDisposable {
         if (dead) return await new Promise(() => {});
         const isLast = crash !== undefined && ++calls >= crash.calls;
         if (isLast && !crash.answered) return die(), await new Promise(() => {});
-        const answer = await proceed();
+        this.#underWay++;
+        const made = (store === undefined ? proceed() : make(store, call))
+          .finally(() => this.#underWay--);
+        this.#calls.push(made);
+        const answer = await made;
         if (call.name === "runs.save") this.#note(call, answer as StepStatus[]);
         if (isLast) return die(), await new Promise(() => {});
         return answer;
@@ -160,6 +178,15 @@ export class Trial implements AsyncDisposable {
       if (kind === "compensate") this.#remembered.add(`undo ${key}`);
     });
   }
+}
+
+/** Makes a call of another store. */
+async function make(store: Store, { name, args }: StoreCall): Promise<unknown> {
+  const path = name.split(".");
+  const method = path.pop()!;
+  // deno-lint-ignore no-explicit-any -- the parts of a store by their names
+  const part = path.reduce((at: any, key) => at[key], store);
+  return await part[method](...args);
 }
 
 /** A run that is not executing is due some time, or something of it is open. */

@@ -41,6 +41,7 @@ export class Claims {
 
   claim(request: ClaimRequest): Promise<ClaimedJob[]> {
     return this.#exclusive(async () => {
+      await this.#leases.begin();
       const claimed: ClaimedJob[] = [];
       for (const queue of request.queues) {
         if (claimed.length >= request.limit) break;

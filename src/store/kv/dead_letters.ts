@@ -69,7 +69,7 @@ export class KvDeadLetters implements DeadLetterStore {
       draft.check(found.entry);
       await verbs.holdKey(draft, "replay", "dead letter", id, job);
       moves.markReplayed(draft, found.letter, now);
-      moves.wait(draft, job, null, now);
+      moves.add(draft, job, now);
       return await database.commit(draft, now) === null ? null : job;
     });
   }

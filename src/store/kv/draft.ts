@@ -5,6 +5,8 @@
 
 import type { EpochMs } from "../../core/clock.ts";
 import type { JobState } from "../../core/job.ts";
+import type { RunState } from "../../core/run.ts";
+import { type Block, blockOf, hasRoom } from "./block.ts";
 import type { KvAtomic, KvEntry, KvKey } from "./client.ts";
 import { type Keys, sizeOf } from "./keys.ts";
 import { encode, NOTHING } from "./value.ts";
@@ -14,22 +16,22 @@ const MAX_WRITES = 960;
 const MAX_BYTES = 790_000;
 const MAX_KEY_BYTES = 78_000;
 
-/** So many ready jobs lie under one key at most; a claim of a single one writes the others anew. */
-const BLOCK_JOBS = 32;
-const BLOCK_BYTES = 32_000;
-
-const [OPENING, COMMA, CLOSING] = new TextEncoder().encode("[,]");
-
-/** Jobs that lie under the key of the first of them. */
-interface Block {
-  readonly jobs: (readonly [KvKey, Uint8Array])[];
-  bytes: number;
-}
-
 /** The last of these is a job's; what follows it in a commit is the same for many jobs. */
 type FinalState = "completed" | "failed" | "cancelled";
 
+/**
+ * What a commit leaves to do for others: tell of runs that have ended, cancel runs that a parent no
+ * longer wants, forget what hangs on runs that are gone.
+ */
+export type Errand = "ended" | "unwanted" | "gone";
+
+/** The runs of each errand, by their ids. */
+export type Errands = { readonly [Kind in Errand]?: readonly string[] };
+
 const NONE: ReadonlySet<string> = new Set();
+const NOTHING_TOUCHED: ReadonlyMap<string, KvKey> = new Map();
+const NO_RUNS: ReadonlyMap<RunState, number> = new Map();
+const NO_ERRANDS: ReadonlyMap<Errand, string[]> = new Map();
 const NOTHING_COUNTED: ReadonlyMap<string, Map<JobState, number>> = new Map();
 const NOTHING_FINISHED: ReadonlyMap<FinalState, string[]> = new Map();
 
@@ -41,6 +43,11 @@ export class Draft {
   #counts: Map<string, Map<JobState, number>> | null = null;
   #finished: Map<FinalState, string[]> | null = null;
   #wakes: Set<string> | null = null;
+  #touched: Map<string, KvKey> | null = null;
+  #runs: Map<RunState, number> | null = null;
+  #errands: Map<Errand, string[]> | null = null;
+  #errandsKey: KvKey | null = null;
+  #places: Set<string> | null = null;
   readonly #blocks: Block[] = [];
   /** The block of each line that takes the next job. */
   #open: Map<string, Block> | null = null;
@@ -66,9 +73,24 @@ export class Draft {
     this.#bytes += 2 * size + value.length;
   }
 
+  /** Changes a key that stands for others, once in a commit. */
+  touch(key: KvKey): void {
+    this.#touched ??= new Map();
+    const name = key.join("\u0000");
+    if (!this.#touched.has(name)) this.#share(sizeOf(key) + NOTHING.length);
+    this.#touched.set(name, key);
+  }
+
   delete(key: KvKey): void {
     this.#deletes.push(key);
     this.#bytes += sizeOf(key);
+  }
+
+  /** Takes a place as it was read: what is written of it a second time would undo the first. */
+  take(entry: KvEntry): void {
+    this.check(entry);
+    this.delete(entry.key);
+    (this.#places ??= new Set()).add(entry.key.join("\u0000"));
   }
 
   /** Keeps room for a value that may have to be set in the end. */
@@ -109,6 +131,23 @@ export class Draft {
     counts.set(state, (before ?? 0) + n);
   }
 
+  /** There are so many runs more, or fewer, in this state. */
+  countRun(state: RunState, n: number): void {
+    this.#runs ??= new Map();
+    if (!this.#runs.has(state)) this.#share(130);
+    this.#runs.set(state, (this.#runs.get(state) ?? 0) + n);
+  }
+
+  /** Something is left to do for others: see `aftermath.ts`. */
+  leave(errand: Errand, id: string): void {
+    this.#errands ??= new Map();
+    if (this.#errands.size === 0) this.#share(160);
+    const ids = this.#errands.get(errand);
+    if (ids === undefined) this.#errands.set(errand, [id]);
+    else ids.push(id);
+    this.#bytes += id.length + 3;
+  }
+
   /** A job has finished: retention has to find it. */
   finish(state: FinalState, id: string): void {
     this.#finished ??= new Map();
@@ -136,12 +175,19 @@ export class Draft {
     return this.#checks.length;
   }
 
+  /** Where it says what is left to do for others, once this is written; `null` where nothing is. */
+  get errandsKey(): KvKey | null {
+    return this.#errandsKey;
+  }
+
   get isEmpty(): boolean {
     return this.#sets.length + this.#deletes.length + this.#blocks.length === 0;
   }
 
-  /** True where both fit into one commit. */
-  fits(other: Draft): boolean {
+  /** True where both may be in one commit, which may have so many checks. */
+  fits(other: Draft, maxChecks = Infinity): boolean {
+    if (this.#checks.length + other.#checks.length > maxChecks) return false;
+    for (const place of other.#places ?? NONE) if (this.#places?.has(place)) return false;
     const shared = this.#sharedBytes + other.#sharedBytes;
     return this.#writes + other.#writes + this.#shared + this.#newTo(other) <= MAX_WRITES &&
       this.#allKeyBytes + other.#allKeyBytes + shared <= MAX_KEY_BYTES &&
@@ -163,6 +209,15 @@ export class Draft {
       }
     }
     for (const queue of other.wakes) this.wake(queue);
+    for (const key of (other.#touched ?? NOTHING_TOUCHED).values()) this.touch(key);
+    for (const [state, n] of other.#runs ?? NO_RUNS) this.countRun(state, n);
+    for (const [errand, ids] of other.#errands ?? NO_ERRANDS) {
+      for (const id of ids) {
+        this.leave(errand, id);
+        this.#bytes -= id.length + 3; // counted with the other's
+      }
+    }
+    for (const place of other.#places ?? NONE) (this.#places ??= new Set()).add(place);
     this.#reserved += other.#reserved;
     this.#keyBytes += other.#keyBytes;
     this.#bytes += other.#bytes;
@@ -184,6 +239,14 @@ export class Draft {
       op.set(keys.finishedTogether(state, now, crypto.randomUUID()), encode(ids));
     }
     for (const queue of this.wakes) op.set(keys.news(queue), NOTHING);
+    for (const key of (this.#touched ?? NOTHING_TOUCHED).values()) op.set(key, NOTHING);
+    for (const [state, n] of this.#runs ?? NO_RUNS) {
+      if (n !== 0) op.sum(keys.runCounter(state), BigInt.asUintN(64, BigInt(n)));
+    }
+    if (this.#errands !== null) {
+      this.#errandsKey ??= keys.after(crypto.randomUUID());
+      op.set(this.#errandsKey, encode(Object.fromEntries(this.#errands)));
+    }
   }
 
   /** One more write that jobs share. */
@@ -211,31 +274,15 @@ export class Draft {
       if (!this.#finished?.has(state)) writes++;
     }
     for (const queue of other.wakes) if (!this.#wakes?.has(queue)) writes++;
+    for (const name of (other.#touched ?? NOTHING_TOUCHED).keys()) {
+      if (!this.#touched?.has(name)) writes++;
+    }
+    for (const [state] of other.#runs ?? NO_RUNS) if (!this.#runs?.has(state)) writes++;
+    if (this.#errands === null && other.#errands !== null) writes++;
     for (const [queue, counts] of other.#counts ?? NOTHING_COUNTED) {
       const here = this.#counts?.get(queue);
       for (const state of counts.keys()) if (!here?.has(state)) writes++;
     }
     return writes;
   }
-}
-
-/** True where a job may follow those of a block: they are few, and its id is after theirs. */
-function hasRoom({ jobs, bytes }: Block, key: KvKey, value: Uint8Array): boolean {
-  const last = jobs[jobs.length - 1][0];
-  return jobs.length < BLOCK_JOBS && bytes + value.length < BLOCK_BYTES &&
-    (key[key.length - 1] as string) > (last[last.length - 1] as string);
-}
-
-/** One job as it is, several as a JSON array of them. */
-function blockOf(jobs: Block["jobs"], bytes: number): Uint8Array {
-  if (jobs.length === 1) return jobs[0][1];
-  const block = new Uint8Array(bytes - 1).fill(COMMA);
-  let at = 1;
-  for (const [, value] of jobs) {
-    block.set(value, at);
-    at += value.length + 1;
-  }
-  block[0] = OPENING;
-  block[block.length - 1] = CLOSING;
-  return block;
 }

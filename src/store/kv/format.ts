@@ -33,7 +33,14 @@ interface Rules<Kept> {
   readonly usual: Partial<Kept>;
   /** Fields that may be long: texts, and what becomes one as JSON. */
   readonly long: readonly (string & keyof Kept)[];
+  /** How large a field may be. Default {@link MAX_BYTES}. */
+  readonly maxBytes?: number;
 }
+
+/** Long fields that are kept as JSON; any other is a text. */
+const AS_JSON: ReadonlySet<string> = new Set(["failure", "tags", "cause", "events"]);
+/** Fields whose values are frozen, so that records can share them. */
+const FROZEN = ["tags", "scope", "failure", "cause", "events"];
 
 const NO_TAGS: readonly string[] = Object.freeze([]);
 const NO_SCOPE: object = Object.freeze({});
@@ -42,10 +49,12 @@ const NO_SCOPE: object = Object.freeze({});
 export class Format<Kept extends object> {
   readonly #usual: Readonly<Record<string, unknown>>;
   readonly #long: readonly string[];
+  readonly #maxBytes: number;
 
-  constructor({ usual, long }: Rules<Kept>) {
+  constructor({ usual, long, maxBytes = MAX_BYTES }: Rules<Kept>) {
     this.#usual = usual as Record<string, unknown>;
     this.#long = long;
+    this.#maxBytes = maxBytes;
   }
 
   /**
@@ -70,7 +79,7 @@ export class Format<Kept extends object> {
       let count = 0;
       if (text.length > INLINE_LENGTH) {
         const unchanged = known > 0 && (before!.record as Record<string, unknown>)[field] === value;
-        count = unchanged ? known : writePieces(draft, keys, id, field, text);
+        count = unchanged ? known : this.#write(draft, keys, id, field, text);
         (pieces ??= {})[field] = count;
         delete slim[field];
       }
@@ -89,7 +98,7 @@ export class Format<Kept extends object> {
   fill(value: Slim): Stored<Kept> {
     const { pieces = null, ...slim } = value;
     const record = { ...this.#usual, ...slim } as Record<string, unknown>;
-    for (const field of ["tags", "scope", "failure"]) {
+    for (const field of FROZEN) {
       if (typeof record[field] === "object") Object.freeze(record[field]);
     }
     return { record: record as Kept, pieces };
@@ -104,10 +113,23 @@ export class Format<Kept extends object> {
     const whole = { ...record } as Record<string, unknown>;
     for (const [field, count] of Object.entries(pieces)) {
       const text = join(await read(field, count));
-      const isText = field !== "failure" && field !== "tags";
-      whole[field] = isText ? text : Object.freeze(JSON.parse(text));
+      whole[field] = AS_JSON.has(field) ? Object.freeze(JSON.parse(text)) : text;
     }
     return { record: whole as Kept, pieces };
+  }
+
+  #write(draft: Draft, keys: Keys, id: string, field: string, text: string): number {
+    const values = cut(text);
+    const bytes = values.reduce((sum, value) => sum + value.length, 0);
+    if (bytes > this.#maxBytes) {
+      throw new DispatchError(
+        "payload_too_large",
+        `Cannot store the ${field} of ${id}: it takes ${bytes} bytes as JSON, the limit of a KV is ` +
+          MAX_BYTES,
+      );
+    }
+    values.forEach((value, n) => draft.set(keys.piece(id, field, n), value));
+    return values.length;
   }
 
   #slim(record: Kept): Record<string, unknown> {
@@ -115,7 +137,7 @@ export class Format<Kept extends object> {
     for (const field in record) {
       const value: unknown = record[field];
       if (value === this.#usual[field]) continue;
-      if (field === "tags" && (value as readonly string[]).length === 0) continue;
+      if (Array.isArray(value) && value.length === 0) continue; // of tags, or of names of events
       if (field === "scope" && isEmpty(value as object)) continue;
       slim[field] = value;
     }
@@ -131,20 +153,6 @@ export function deletePieces(draft: Draft, keys: Keys, id: string, pieces: Piece
   for (const [field, count] of Object.entries(pieces ?? {})) {
     for (let n = 0; n < count; n++) draft.delete(keys.piece(id, field, n));
   }
-}
-
-function writePieces(draft: Draft, keys: Keys, id: string, field: string, text: string): number {
-  const values = cut(text);
-  const bytes = values.reduce((sum, value) => sum + value.length, 0);
-  if (bytes > MAX_BYTES) {
-    throw new DispatchError(
-      "payload_too_large",
-      `Cannot store the ${field} of ${id}: it takes ${bytes} bytes as JSON, the limit of a KV is ` +
-        MAX_BYTES,
-    );
-  }
-  values.forEach((value, n) => draft.set(keys.piece(id, field, n), value));
-  return values.length;
 }
 
 function toText(value: unknown): string {

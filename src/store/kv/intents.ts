@@ -110,7 +110,7 @@ export class Intents {
     let done = intent.done;
     for (; done < jobs.length; done++) {
       const one = new Draft();
-      this.#moves.wait(one, jobs[done], null, at);
+      this.#moves.add(one, jobs[done], at);
       const room = new Draft();
       room.add(one);
       room.add(last);

@@ -48,24 +48,31 @@ export class KvJobs implements JobStore {
     return this.#parts.settle.extend(extensions, leaseMs);
   }
 
-  settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
-    return this.#parts.settle.settle(settlements);
+  async settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
+    const statuses = await this.#parts.settle.settle(settlements);
+    if (settlements.some(({ isRun }) => isRun)) await this.#parts.aftermath.flush();
+    return statuses;
   }
 
   rescue(limit: number): Promise<JobRecord[]> {
     return this.#parts.sweep.rescue(limit);
   }
 
-  cancel(id: string): Promise<JobRecord> {
-    return this.#parts.verbs.cancel(id);
+  async cancel(id: string): Promise<JobRecord> {
+    const record = await this.#parts.verbs.cancel(id);
+    await this.#parts.aftermath.flush();
+    return record;
   }
 
-  retry(id: string): Promise<JobRecord> {
-    return this.#parts.verbs.retry(id);
+  async retry(id: string): Promise<JobRecord> {
+    const record = await this.#parts.verbs.retry(id);
+    await this.#parts.aftermath.flush();
+    return record;
   }
 
-  remove(id: string): Promise<void> {
-    return this.#parts.verbs.remove(id);
+  async remove(id: string): Promise<void> {
+    await this.#parts.verbs.remove(id);
+    await this.#parts.aftermath.flush();
   }
 
   get(ids: readonly string[]): Promise<(JobRecord | null)[]> {

@@ -22,13 +22,26 @@
  *     v                                          version of this layout
  *
  * An unfinished job is in `w` and in exactly one of `r`, `d` and `a`; a finished one in `f` alone.
- * Reserved for later parts: `cron`, `run`, `step` (checkpoints) and `event`.
+ *
+ *     run   id                                   what a run has beside its job: see `run_record.ts`
+ *     runs  state                                counter; written by `sum` alone
+ *     step  id position                          a checkpoint whose result was given to the code
+ *     open  id position                          any other
+ *     wait  name key id position                 an open step that such an event ends
+ *     took  id event                             an event that a step of the run has taken
+ *     child id child                             a run that it has started
+ *     after n                                    what is left to do for others: see `aftermath.ts`
+ *     event …                                    what is kept for late waiters: see `events.ts`
+ *
+ * Reserved for a later part: `cron`.
  */
 
 import type { EpochMs } from "../../core/clock.ts";
 import { DispatchError, show } from "../../core/errors.ts";
+import type { EventRecord } from "../../core/event.ts";
 import type { JobRecord, JobState } from "../../core/job.ts";
 import { isSuspect } from "../../core/outcome.ts";
+import type { RunState } from "../../core/run.ts";
 import type { KvKey } from "./client.ts";
 
 /** Jobs that may be in a crash loop stand in a lane of their own. */
@@ -124,6 +137,62 @@ export class Keys {
 
   unique(name: string, key: string): KvKey {
     return [this.prefix, "u", name, key];
+  }
+
+  run(id: string): KvKey {
+    return [this.prefix, "run", id];
+  }
+
+  runCounter(state: RunState): KvKey {
+    return [this.prefix, "runs", state];
+  }
+
+  step(id: string, position: number): KvKey {
+    return [this.prefix, "step", id, position];
+  }
+
+  open(id: string, position: number): KvKey {
+    return [this.prefix, "open", id, position];
+  }
+
+  wait(name: string, key: string | null, id: string, position: number): KvKey {
+    return [this.prefix, "wait", name, key ?? "", id, position];
+  }
+
+  took(id: string, eventId: string): KvKey {
+    return [this.prefix, "took", id, eventId];
+  }
+
+  child(id: string, childId: string): KvKey {
+    return [this.prefix, "child", id, childId];
+  }
+
+  after(n: string): KvKey {
+    return [this.prefix, "after", n];
+  }
+
+  event(id: string): KvKey {
+    return [this.prefix, "event", "kept", id];
+  }
+
+  /** Where a waiter finds the event: with its run, or with what it is about. */
+  eventPlace({ jobId, name, key, createdAt, id }: EventRecord): KvKey {
+    return jobId === null
+      ? [this.prefix, "event", "all", name, key ?? "", createdAt, id]
+      : [this.prefix, "event", "run", jobId, createdAt, id];
+  }
+
+  eventAge(createdAt: EpochMs, id: string): KvKey {
+    return [this.prefix, "event", "age", createdAt, id];
+  }
+
+  eventOnce(jobId: string | null, name: string, idempotencyKey: string): KvKey {
+    return [this.prefix, "event", "once", jobId ?? "", name, idempotencyKey];
+  }
+
+  /** There until the event was given to all who waited when it came. */
+  eventDue(id: string): KvKey {
+    return [this.prefix, "event", "due", id];
   }
 }
 

@@ -15,26 +15,46 @@ import type { KvEntry } from "./client.ts";
 import type { Database } from "./database.ts";
 import { Draft } from "./draft.ts";
 import type { Stored } from "./format.ts";
-import { type ClaimRecord, claims, jobs, type Running, type StoredJob } from "./record.ts";
+import {
+  type ClaimRecord,
+  claims,
+  jobs,
+  type Running,
+  type Slice,
+  type StoredJob,
+} from "./record.ts";
 
 /** What is to be written about a lease, and what is said of it then. */
 export interface Change<Status> {
   readonly draft: Draft;
   readonly status: Status;
-  /** The claim as it is then; `null` where the lease has ended. */
-  readonly claim: Stored<ClaimRecord> | null;
+  /** The claim as it is then; `null` where the lease has ended, left out where it stays as it is. */
+  readonly claim?: Stored<ClaimRecord> | null;
+  /** Notes what is known of the run then, where its lease is held here. */
+  readonly written?: (running: Running) => void;
 }
 
-/** Says what is to be written about the lease at an index. */
-export type Build<Status> = (running: Running, at: number, now: EpochMs) => Promise<Change<Status>>;
+/** What is done about leases. */
+export interface Work<Status> {
+  /** So many are prepared for one commit. Default 500. */
+  readonly portion?: number;
+  /** Reads what is needed, for all of them at once. */
+  prepare?(running: readonly (readonly [at: number, running: Running])[]): Promise<void>;
+  /** Says what is to be written about the lease at an index. */
+  build(running: Running, at: number, now: EpochMs): Promise<Change<Status>>;
+}
+
+const PORTION = 500;
 
 export class Leases {
   /** What reads or writes these leases goes one after another: their memory must be that of the store. */
   readonly exclusive: Mutex = createMutex();
   readonly #database: Database;
   readonly #held = new Map<string, Running>();
-  /** Versionstamp of the fence with which the memory is right; undefined where it may not be. */
+  /** Versionstamp of the fence with which the memory was right. */
   #fence: string | null | undefined;
+  /** False where the fence may have changed since. */
+  #sure = false;
 
   constructor(database: Database) {
     this.#database = database;
@@ -43,8 +63,23 @@ export class Leases {
   /** Jobs were claimed by a commit. */
   add(claimed: readonly { job: StoredJob; claim: Stored<ClaimRecord> }[], token: string): void {
     for (const { job, claim } of claimed) {
-      this.#held.set(job.record.id, { token, versionstamp: token, job, claim });
+      this.#held.set(job.record.id, { token, versionstamp: token, job, claim, slice: {} });
     }
+  }
+
+  /** A job that is held here, as far as is known. */
+  known(jobId: string): Running | null {
+    return this.#held.get(jobId) ?? null;
+  }
+
+  /** What is known here of a run, where its lease is held here. */
+  slice(jobId: string): Slice | null {
+    return this.known(jobId)?.slice ?? null;
+  }
+
+  /** The fence is known before the first claim, and what is learnt of a run from then on is good. */
+  async begin(): Promise<void> {
+    if (this.#fence === undefined) await this.exclusive(() => this.refresh());
   }
 
   /** The lease as it is held here, or `null` where it is not, or no more. */
@@ -64,33 +99,40 @@ export class Leases {
    */
   async change<Status>(
     leases: readonly Lease[],
-    build: Build<Status>,
+    work: Work<Status>,
     statuses: (Status | undefined)[],
   ): Promise<void> {
     await this.exclusive(async () => {
       let open = leases.map((_, i) => i);
       for (;;) {
         const done = await this.#database.insist(() =>
-          this.#changeHeld(leases, open, build, statuses)
+          this.#changeHeld(leases, open, work, statuses)
         );
         if (done.size === 0) break;
         open = open.filter((i) => !done.has(i));
       }
       const portion = await this.#database.maxChecks();
       for (let at = 0; at < open.length; at += portion) {
-        const some = open.slice(at, at + portion);
-        await this.#database.insist(() => this.#changeForeign(leases, some, build, statuses));
+        let some: readonly number[] = open.slice(at, at + portion);
+        while (some.length > 0) {
+          some = await this.#database.insist(() =>
+            this.#changeForeign(leases, some, work, statuses)
+          );
+        }
       }
     });
   }
 
   /** Brings the memory up to date where somebody has interfered. Before the first claim as well. */
   async refresh(): Promise<void> {
-    if (this.#fence !== undefined) return;
+    if (this.#sure) return;
     const { keys } = this.#database;
     const { versionstamp } = await this.#database.get(keys.fence("leases")); // before what it guards
-    if (this.#held.size > 0) await this.#reread();
-    this.#fence = versionstamp;
+    if (versionstamp !== this.#fence) {
+      if (this.#held.size > 0) await this.#reread();
+      this.#fence = versionstamp;
+    }
+    this.#sure = true;
   }
 
   /** Has a commit fail where somebody has interfered since. */
@@ -105,12 +147,12 @@ export class Leases {
   interfere(draft: Draft, { job, versionstamp }: Running): void {
     const { keys } = this.#database;
     draft.check({ key: keys.claim(job.record.id), versionstamp });
-    if (draft.checks === 1) draft.set(keys.fence("leases"));
+    draft.touch(keys.fence("leases"));
   }
 
   /** Somebody has interfered, perhaps. */
   doubt(): void {
-    this.#fence = undefined;
+    this.#sure = false;
   }
 
   /** Leases that are held elsewhere, out of the store; `null` for those that nobody holds. */
@@ -136,6 +178,7 @@ export class Leases {
       versionstamp: claimEntry.versionstamp,
       claim: await this.#database.complete(claims, id, claim),
       job: await this.#database.complete(jobs, id, job),
+      slice: null,
     };
   }
 
@@ -143,62 +186,85 @@ export class Leases {
   async #changeHeld<Status>(
     leases: readonly Lease[],
     open: readonly number[],
-    build: Build<Status>,
+    work: Work<Status>,
     statuses: (Status | undefined)[],
   ): Promise<Set<number> | null> {
     await this.refresh();
     const now = this.#database.now();
     const draft = new Draft();
-    const changes = new Map<number, Change<Status>>();
-    for (const i of open) {
-      const running = this.held(leases[i]);
-      if (running === null) continue;
-      const change = await build(running, i, now);
-      if (!draft.fits(change.draft)) break;
-      draft.add(change.draft);
-      changes.set(i, change);
-    }
-    if (changes.size === 0) return new Set();
     this.guard(draft);
+    const held = open.flatMap((i) => {
+      const running = this.held(leases[i]);
+      return running === null ? [] : [[i, running] as const];
+    });
+    const { changes } = await this.#build(
+      draft,
+      held.slice(0, work.portion ?? PORTION),
+      work,
+      now,
+      null,
+    );
+    if (changes.length === 0) return new Set();
     const versionstamp = await this.#database.commit(draft, now);
     if (versionstamp === null) return this.doubt(), null;
-    for (const [i, { claim, status }] of changes) {
-      const { jobId } = leases[i];
-      if (claim === null) this.#held.delete(jobId);
-      else this.#held.set(jobId, { ...this.#held.get(jobId)!, versionstamp, claim });
-      statuses[i] = status;
+    for (const { at, running, change } of changes) {
+      const { jobId } = leases[at];
+      if (change.claim === null) this.#held.delete(jobId);
+      else if (change.claim !== undefined) {
+        this.#held.set(jobId, { ...running, versionstamp, claim: change.claim });
+      }
+      change.written?.(running);
+      statuses[at] = change.status;
     }
-    return new Set(changes.keys());
+    return new Set(changes.map(({ at }) => at));
   }
 
-  /** The same for leases that this process does not know: each is read and checked. */
+  /** The same for leases that this process does not know: each is read and checked. Returns the rest. */
   async #changeForeign<Status>(
     leases: readonly Lease[],
     open: readonly number[],
-    build: Build<Status>,
+    work: Work<Status>,
     statuses: (Status | undefined)[],
-  ): Promise<true | null> {
+  ): Promise<readonly number[] | null> {
     const now = this.#database.now();
     const draft = new Draft();
-    const changes: [number, Status][] = [];
-    const found = await this.read(open.map((i) => leases[i]));
-    let rest: number[] = [];
-    for (const [n, running] of found.entries()) {
-      if (running === null) continue;
-      const { draft: one, status } = await build(running, open[n], now);
-      if (!draft.fits(one)) {
-        rest = open.slice(n);
-        break;
-      }
-      draft.add(one);
-      this.interfere(draft, running);
-      changes.push([open[n], status]);
-    }
-    if (changes.length === 0) return true;
+    const read = await this.read(open.map((i) => leases[i]));
+    const found = read.flatMap((running, n) =>
+      running === null ? [] : [[open[n], running] as const]
+    );
+    const interfere = (one: Draft, running: Running) => this.interfere(one, running);
+    const { changes, rest } = await this.#build(draft, found, work, now, interfere);
+    if (changes.length === 0) return [];
     if (await this.#database.commit(draft, now) === null) return null;
     this.doubt();
-    for (const [i, status] of changes) statuses[i] = status;
-    return rest.length === 0 ? true : await this.#changeForeign(leases, rest, build, statuses);
+    for (const { at, running, change } of changes) {
+      change.written?.(running);
+      statuses[at] = change.status;
+    }
+    return rest;
+  }
+
+  /** Collects as many changes as fit into a commit. */
+  async #build<Status>(
+    draft: Draft,
+    found: readonly (readonly [number, Running])[],
+    work: Work<Status>,
+    now: EpochMs,
+    fence: ((draft: Draft, running: Running) => void) | null,
+  ) {
+    const maxChecks = await this.#database.maxChecks();
+    await work.prepare?.(found);
+    const changes: { at: number; running: Running; change: Change<Status> }[] = [];
+    for (const [n, [at, running]] of found.entries()) {
+      const change = await work.build(running, at, now);
+      fence?.(change.draft, running);
+      if (n > 0 && !draft.fits(change.draft, maxChecks)) {
+        return { changes, rest: found.slice(n).map(([at]) => at) };
+      }
+      draft.add(change.draft);
+      changes.push({ at, running, change });
+    }
+    return { changes, rest: [] };
   }
 
   async #reread(): Promise<void> {
@@ -213,11 +279,12 @@ export class Leases {
       const claim = claims.unpack(entry.value);
       if ((claim.record.token ?? entry.versionstamp) !== held.token) continue;
       left.delete(held.job.record.id);
-      if (entry.versionstamp === held.versionstamp) continue;
+      const same = entry.versionstamp === held.versionstamp;
       this.#held.set(held.job.record.id, {
         ...held,
+        slice: {}, // of somebody else's writes nothing is known here
         versionstamp: entry.versionstamp!,
-        claim: await this.#database.complete(claims, held.job.record.id, claim),
+        claim: same ? held.claim : await this.#database.complete(claims, held.job.record.id, claim),
       });
     }
     for (const { job, token } of left.values()) this.drop({ jobId: job.record.id, token });

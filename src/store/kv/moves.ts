@@ -9,10 +9,13 @@ import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
 import { withPrefix } from "../../core/id.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Failure } from "../../core/outcome.ts";
+import { isRunName, keyholderName, type RunState } from "../../core/run.ts";
 import type { Draft } from "./draft.ts";
 import { deletePieces, type Stored } from "./format.ts";
 import { type Keys, shortened } from "./keys.ts";
 import { jobs, letters, type StoredJob } from "./record.ts";
+import { RunMoves } from "./run_moves.ts";
+import type { Flow, StoredFlow } from "./run_record.ts";
 import { encode } from "./value.ts";
 
 /** Larger records are not copied to where they wait: they are read where they are. */
@@ -21,16 +24,28 @@ const NO_COPY = new Uint8Array();
 
 /** Writes the moves of one installation. */
 export class Moves {
+  /** Those of runs and their steps. */
+  readonly runs: RunMoves;
   readonly #keys: Keys;
 
   constructor(keys: Keys) {
+    this.runs = new RunMoves(keys);
     this.#keys = keys;
+  }
+
+  /** A job is new; what a run has beside it is that of a child, or of nobody's. */
+  add(draft: Draft, record: JobRecord, now: EpochMs, flow?: Flow): void {
+    this.wait(draft, record, null, now);
+    if (isRunName(record.name)) this.runs.start(draft, record.id, flow);
   }
 
   /** A waiting or finished job is taken from its lists, not from its line. Its unique key stays. */
   leave(draft: Draft, { record }: StoredJob): void {
     const keys = this.#keys;
     draft.count(record.queue, record.state, -1);
+    if (record.completedAt !== null && isRunName(record.name)) {
+      draft.countRun(record.state as RunState, -1);
+    }
     if (record.state !== "pending" && record.state !== "completed") {
       draft.delete(keys.inState(record.state, record.id));
     }
@@ -58,19 +73,25 @@ export class Moves {
     return stored;
   }
 
-  /** An unfinished job has ended. */
-  async finish(draft: Draft, record: JobRecord, before: StoredJob): Promise<StoredJob> {
+  /** An unfinished job has ended; `flow` is what it has beside it as a run, and `after` will have. */
+  async finish(
+    draft: Draft,
+    record: JobRecord,
+    before: StoredJob,
+    flow: StoredFlow | null,
+    after?: Flow,
+  ): Promise<void> {
     const keys = this.#keys;
     const { id, queue } = record;
     const state = record.state as "completed" | "failed" | "cancelled";
-    const { value, stored } = jobs.pack(draft, keys, id, record, before);
+    const { value } = jobs.pack(draft, keys, id, record, before);
     draft.delete(keys.unfinished(id));
     draft.set(keys.finished(id), value);
     if (state !== "completed") draft.set(keys.inState(state, id));
     draft.finish(state, id);
     draft.count(queue, state, 1);
     await this.freeKey(draft, record);
-    return stored;
+    if (flow !== null) this.runs.end(draft, record, flow, after);
   }
 
   /** The letter of a job that has died; `earlier` is that of a death before a retry. */
@@ -97,8 +118,13 @@ export class Moves {
   }
 
   /** A job is forgotten, after it has left. */
-  async forget(draft: Draft, { record, pieces }: StoredJob): Promise<void> {
+  async forget(
+    draft: Draft,
+    { record, pieces }: StoredJob,
+    flow: StoredFlow | null,
+  ): Promise<void> {
     deletePieces(draft, this.#keys, record.id, pieces);
+    if (flow !== null) this.runs.gone(draft, record.id, flow);
     if (record.completedAt !== null) return;
     draft.delete(this.#keys.unfinished(record.id));
     await this.freeKey(draft, record);
@@ -119,7 +145,7 @@ export class Moves {
 
   /** Where it says who holds a unique key. */
   async keyOf(name: string, uniqueKey: string) {
-    return this.#keys.unique(name, await shortened(uniqueKey));
+    return this.#keys.unique(keyholderName(name), await shortened(uniqueKey));
   }
 }
 

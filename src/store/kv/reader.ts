@@ -106,7 +106,7 @@ export class Reader {
 
   async *#finished(before: string | undefined): AsyncGenerator<StoredJob> {
     const section = this.#database.keys.section("f");
-    for await (const page of this.#pages(section, before)) {
+    for await (const page of this.pages(section, before)) {
       for (const { value } of page) yield jobs.unpack(value);
     }
   }
@@ -114,7 +114,7 @@ export class Reader {
   /** Jobs that wait or run: claims are read for a portion at once. */
   async *#unfinished(before: string | undefined): AsyncGenerator<StoredJob> {
     const { keys } = this.#database;
-    for await (const page of this.#pages(keys.section("w"), before)) {
+    for await (const page of this.pages(keys.section("w"), before)) {
       const [newest, oldest] = [page[0], page[page.length - 1]].map(({ key }) => key[2] as string);
       const running = new Map<string, KvEntry>();
       const among = { start: keys.claim(oldest), end: keys.claim(newest + "\u0000") };
@@ -131,14 +131,14 @@ export class Reader {
 
   /** Jobs out of an index, whose keys end with their ids. */
   async *#indexed(section: KvKey, before: string | undefined): AsyncGenerator<StoredJob> {
-    for await (const page of this.#pages(section, before)) {
+    for await (const page of this.pages(section, before)) {
       const ids = page.map(({ key }) => key[section.length] as string);
       for (const found of await this.find(ids)) if (found !== null) yield found.stored;
     }
   }
 
   /** Keys that end with an id, from the newest on. */
-  async *#pages(section: KvKey, before: string | undefined): AsyncGenerator<KvEntry[]> {
+  async *pages(section: KvKey, before: string | undefined): AsyncGenerator<KvEntry[]> {
     for (let end = before;;) {
       const selector = end === undefined
         ? { prefix: section }

@@ -5,6 +5,7 @@ import type { DeadLetterRecord } from "../../core/dead_letter.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { JsonText } from "../../core/json.ts";
 import { Format, type Stored, UNLABELLED } from "./format.ts";
+import type { StoredFlow } from "./run_record.ts";
 
 /** A job as it is kept. */
 export type StoredJob = Stored<JobRecord>;
@@ -24,6 +25,14 @@ export interface ClaimRecord {
   readonly cancelRequested: boolean;
 }
 
+/** What is known of a run that this process executes. The fence of leases guards it. */
+export interface Slice {
+  /** What it has beside its job. */
+  flow?: StoredFlow;
+  /** The highest position at which there is a checkpoint, -Infinity where there is none. */
+  top?: number;
+}
+
 /** A job that runs. */
 export interface Running {
   /** The fencing token of its lease. */
@@ -33,6 +42,8 @@ export interface Running {
   /** As it began to run. */
   readonly job: StoredJob;
   readonly claim: Stored<ClaimRecord>;
+  /** What is known of it as a run; `null` where its lease is held elsewhere, and nothing guards that. */
+  readonly slice: Slice | null;
 }
 
 /** What most jobs and letters have in common. */

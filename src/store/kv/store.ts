@@ -4,12 +4,14 @@ import type { Store } from "../store.ts";
 import { isKvClient, type KvClient } from "./client.ts";
 import { Database } from "./database.ts";
 import { KvDeadLetters } from "./dead_letters.ts";
+import { KvEvents } from "./events.ts";
 import { MAX_BYTES } from "./format.ts";
 import { KvJobs } from "./jobs.ts";
 import { checkLayout, markLayout } from "./layout.ts";
 import { openKv } from "./open.ts";
 import { makeParts } from "./parts.ts";
 import { KvQueues } from "./queues.ts";
+import { KvRuns } from "./runs.ts";
 import { KvTransactions } from "./transactions.ts";
 import { Wake } from "./wake.ts";
 
@@ -62,6 +64,8 @@ export function kvStore(kv: string | KvClient, options: KvStoreOptions = {}): St
     jobs: new KvJobs(parts),
     deadLetters: new KvDeadLetters(parts),
     queues: new KvQueues(parts),
+    runs: new KvRuns(parts),
+    events: new KvEvents(parts),
     transactions: new KvTransactions(parts),
     migrate: () => markLayout(database),
     checkSchema: async () => void await checkLayout(database),

@@ -2,14 +2,20 @@
 
 import type { EpochMs } from "../../core/clock.ts";
 import type { JobRecord } from "../../core/job.ts";
+import { isRunName } from "../../core/run.ts";
 import type { RetentionAges } from "../store.ts";
+import type { Aftermath } from "./aftermath.ts";
 import type { KvEntry } from "./client.ts";
 import type { Database } from "./database.ts";
+import type { Deliveries } from "./deliveries.ts";
 import { Draft } from "./draft.ts";
 import type { Intents } from "./intents.ts";
 import type { Leases } from "./leases.ts";
 import type { Moves } from "./moves.ts";
 import { claims, jobs, type StoredJob } from "./record.ts";
+import type { RunEnds } from "./run_ends.ts";
+import type { StoredFlow } from "./run_record.ts";
+import type { RunSteps } from "./run_steps.ts";
 import type { Settle } from "./settle.ts";
 import { decode, encode } from "./value.ts";
 
@@ -21,6 +27,10 @@ export class Sweep {
   readonly #moves: Moves;
   readonly #settle: Settle;
   readonly #intents: Intents;
+  readonly #steps: RunSteps;
+  readonly #ends: RunEnds;
+  readonly #aftermath: Aftermath;
+  readonly #deliveries: Deliveries;
 
   constructor(parts: {
     database: Database;
@@ -28,15 +38,23 @@ export class Sweep {
     moves: Moves;
     settle: Settle;
     intents: Intents;
+    runSteps: RunSteps;
+    runEnds: RunEnds;
+    aftermath: Aftermath;
+    deliveries: Deliveries;
   }) {
     this.#database = parts.database;
     this.#leases = parts.leases;
     this.#moves = parts.moves;
     this.#settle = parts.settle;
     this.#intents = parts.intents;
+    this.#steps = parts.runSteps;
+    this.#ends = parts.runEnds;
+    this.#aftermath = parts.aftermath;
+    this.#deliveries = parts.deliveries;
   }
 
-  /** Takes back leases that ran out, and goes on with calls that a process left half unpacked. */
+  /** Takes back leases that ran out, and goes on with what processes left half done. */
   async rescue(limit: number): Promise<JobRecord[]> {
     await this.#intents.unpackAll();
     const expired: string[] = [];
@@ -58,6 +76,8 @@ export class Sweep {
         left = rest;
       }
     }
+    await this.#aftermath.flushAll();
+    await this.#deliveries.deliverAll();
     return rescued;
   }
 
@@ -75,6 +95,7 @@ export class Sweep {
         if (!read) break;
       }
     }
+    await this.#aftermath.flush();
     return pruned;
   }
 
@@ -89,16 +110,22 @@ export class Sweep {
     const draft = new Draft();
     const rescued: JobRecord[] = [];
     let rest: readonly string[] = [];
-    for (let i = 0; i < ids.length; i++) {
-      const running = await this.#leases.running(entries[2 * i], entries[2 * i + 1]);
+    const all = await Promise.all(
+      ids.map((_, i) => this.#leases.running(entries[2 * i], entries[2 * i + 1])),
+    );
+    const found = all.filter((running) => running !== null);
+    const runs = await this.#ends.read(found.map((running) => [running, null]));
+    const maxChecks = await this.#database.maxChecks();
+    for (const [i, running] of all.entries()) {
       if (running === null || running.claim.record.leaseUntil > now) continue;
-      const { draft: one, job } = await this.#settle.rescue(running, now);
-      if (!draft.fits(one)) {
+      const run = runs.get(running.job.record.id) ?? null;
+      const { draft: one, job } = await this.#settle.rescue(running, run, now);
+      this.#leases.interfere(one, running);
+      if (!draft.fits(one, maxChecks)) {
         rest = ids.slice(i);
         break;
       }
       draft.add(one);
-      this.#leases.interfere(draft, running);
       rescued.push({ ...job });
     }
     if (draft.isEmpty) return { jobs: [], rest };
@@ -118,6 +145,8 @@ export class Sweep {
     if (oldest === undefined) return { read: false, removed: 0 };
     const ids = decode<string[]>(oldest.value);
     const entries = await this.#database.getMany(ids.map((id) => keys.finished(id)));
+    const flows = await this.#runsAmong(entries);
+    if (flows.size > 0 && !await this.#aftermath.isDone([...flows.keys()])) return null;
     const draft = new Draft();
     draft.check(fence);
     draft.check(oldest);
@@ -128,7 +157,7 @@ export class Sweep {
       if (job === null) continue;
       const one = new Draft();
       this.#moves.leave(one, job);
-      await this.#moves.forget(one, job);
+      await this.#moves.forget(one, job, flows.get(job.record.id) ?? null);
       if (!draft.fits(one)) break;
       draft.add(one);
       removed++;
@@ -136,6 +165,15 @@ export class Sweep {
     if (at === ids.length) draft.delete(oldest.key);
     else draft.set(oldest.key, encode(ids.slice(at)));
     return await this.#database.commit(draft) === null ? null : { read: true, removed };
+  }
+
+  /** What the runs among finished jobs have beside their jobs. */
+  async #runsAmong(entries: readonly KvEntry[]): Promise<Map<string, StoredFlow>> {
+    const ids = entries
+      .filter(({ value }) => value !== null && isRunName(jobs.unpack(value).record.name))
+      .map(({ key }) => key[2] as string);
+    const found = await this.#steps.flows(ids);
+    return new Map(found.flatMap((run, i) => run === null ? [] : [[ids[i], run.flow]]));
   }
 
   /** The job as it finished at that moment, unless it has been retried or removed since. */

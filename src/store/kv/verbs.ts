@@ -1,93 +1,113 @@
 /** What is done to a single job by hand: cancel, retry, remove. Each checks that it is as it was read. */
 
-import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
+import type { EpochMs } from "../../core/clock.ts";
+import { uniqueConflict, wrongState } from "../../core/errors.ts";
 import type { JobRecord } from "../../core/job.ts";
+import type { Aftermath } from "./aftermath.ts";
 import type { Database } from "./database.ts";
-import { Draft } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import type { Letters } from "./letters.ts";
 import { letterIdOf, type Moves } from "./moves.ts";
-import type { Found, Reader } from "./reader.ts";
-import { leaveLine } from "./line.ts";
-import { claims, type StoredJob } from "./record.ts";
-import { ended, waits } from "./settle.ts";
+import type { StoredJob } from "./record.ts";
+import type { Resume } from "./resume.ts";
+import { waits } from "./settle.ts";
+import type { Targets } from "./targets.ts";
 import { decode } from "./value.ts";
 
 export class Verbs {
   readonly #database: Database;
   readonly #letters: Letters;
   readonly #moves: Moves;
-  readonly #reader: Reader;
+  readonly #targets: Targets;
+  readonly #aftermath: Aftermath;
+  readonly #resume: Resume;
 
   constructor(parts: {
     database: Database;
     letters: Letters;
     moves: Moves;
-    reader: Reader;
+    targets: Targets;
+    aftermath: Aftermath;
+    resume: Resume;
   }) {
     this.#database = parts.database;
     this.#letters = parts.letters;
     this.#moves = parts.moves;
-    this.#reader = parts.reader;
+    this.#targets = parts.targets;
+    this.#aftermath = parts.aftermath;
+    this.#resume = parts.resume;
   }
 
   cancel(id: string): Promise<JobRecord> {
-    return this.#change(id, async (draft, { stored, running }) => {
-      const { record } = stored;
-      const now = this.#database.now();
+    return this.#targets.change(id, async (draft, target) => {
+      const { record } = target.stored;
       if (record.completedAt !== null) {
         throw wrongState("cancel", "job", id, record.state, "a pending, retrying or running job");
       }
-      if (running === null) {
-        const cancelled = ended(record, "cancelled", record.failure, now);
-        if (!await this.#leave(draft, stored)) return null;
-        await this.#moves.finish(draft, cancelled, stored);
-        return cancelled;
+      if (target.run?.flow.record.compensating) {
+        const allowed = "a run that does not undo its steps";
+        throw wrongState("cancel", "job", id, "compensating", allowed);
       }
-      const { keys } = this.#database;
-      const asked = {
-        ...running.claim.record,
-        token: running.token,
-        cancelRequested: true,
-        updatedAt: now,
-      };
-      const { value } = claims.pack(draft, keys, id, asked, running.claim);
-      draft.set(keys.claim(id), value);
-      draft.set(keys.fence("leases"));
-      return { ...record, cancelRequested: true, updatedAt: now };
+      return await this.#targets.cancelled(draft, target, record.failure, this.#database.now());
     });
   }
 
   retry(id: string): Promise<JobRecord> {
-    return this.#change(id, async (draft, { stored }) => {
-      const { record } = stored;
+    return this.#targets.change(id, async (draft, target) => {
+      const { record } = target.stored;
       const { state } = record;
       if (state !== "failed" && state !== "cancelled" && state !== "retrying") {
         throw wrongState("retry", "job", id, state, "a failed, cancelled or retrying job");
       }
       if (state !== "retrying") await this.holdKey(draft, "retry", "job", id, record);
       const now = this.#database.now();
-      const fresh = { ...record, retryCount: 0, crashes: 0, failure: null };
-      const waiting = waits(fresh, now, now);
-      if (!await this.#leave(draft, stored)) return null;
-      this.#moves.wait(draft, waiting, stored, now);
-      const found = await this.#letters.find(letterIdOf(record));
-      if (found !== null && found.letter.record.replayedAt === null) {
-        draft.check(found.entry);
-        this.#moves.markReplayed(draft, found.letter, now);
-      }
-      return waiting;
+      if (!await this.#resume.retry(draft, target, now)) return null;
+      return await this.revived(draft, target.stored, now);
     });
   }
 
   async remove(id: string): Promise<void> {
-    await this.#change(id, async (draft, { stored, running }) => {
+    await this.#targets.change(id, async (draft, { stored, running, run }) => {
+      const { state, completedAt } = stored.record;
       if (running !== null) {
         throw wrongState("remove", "job", id, "running", "a job that is not running");
       }
-      if (!await this.#leave(draft, stored)) return null;
-      await this.#moves.forget(draft, stored);
+      if (run !== null) {
+        if (completedAt === null) {
+          throw wrongState("remove", "job", id, state, "a run that has ended");
+        }
+        if (!await this.#aftermath.isDone([id])) return null;
+      }
+      if (!await this.#targets.leave(draft, stored)) return null;
+      await this.#moves.forget(draft, stored, run?.flow ?? null);
       return stored.record;
     });
+  }
+
+  /** A job that does not run is ready now, with all its retries; `null` as for `cancelled`. */
+  async revived(draft: Draft, stored: StoredJob, now: EpochMs): Promise<JobRecord | null> {
+    const fresh = { ...stored.record, retryCount: 0, crashes: 0, failure: null, result: null };
+    const waiting = await this.ready(draft, stored, now, fresh);
+    if (waiting === null) return null;
+    const found = await this.#letters.find(letterIdOf(waiting));
+    if (found !== null && found.letter.record.replayedAt === null) {
+      draft.check(found.entry);
+      this.#moves.markReplayed(draft, found.letter, now);
+    }
+    return waiting;
+  }
+
+  /** A job that does not run is ready now; `null` as for `cancelled`. */
+  async ready(
+    draft: Draft,
+    stored: StoredJob,
+    now: EpochMs,
+    record = stored.record,
+  ): Promise<JobRecord | null> {
+    if (!await this.#targets.leave(draft, stored)) return null;
+    const waiting = waits(record, now, now);
+    this.#moves.wait(draft, waiting, stored, now);
+    return waiting;
   }
 
   /** A job that comes back takes its unique key, if nobody has it meanwhile. */
@@ -104,34 +124,7 @@ export class Verbs {
       throw uniqueConflict(verb, what, id, decode<string>(entry.value), uniqueKey);
     }
     draft.check(entry);
-    draft.set(this.#database.keys.fence("unique"));
+    draft.touch(this.#database.keys.fence("unique"));
     await this.#moves.takeKey(draft, { id: jobId, name, uniqueKey });
-  }
-
-  /** Reads, builds and commits until nobody was faster; `build` returns `null` where it finds that. */
-  async #change(
-    id: string,
-    build: (draft: Draft, found: Found) => Promise<JobRecord | null>,
-  ): Promise<JobRecord> {
-    return await this.#database.insist(async () => {
-      const [found] = await this.#reader.find([id]);
-      if (found === null) throw notFound("job", id);
-      const draft = new Draft();
-      for (const entry of found.entries) draft.check(entry);
-      const record = await build(draft, found);
-      if (record === null) return null;
-      if (await this.#database.commit(draft, record.updatedAt) === null) return null;
-      return { ...record };
-    });
-  }
-
-  /** A job that does not run is taken from where it is; false where it is in no line any more. */
-  async #leave(draft: Draft, stored: StoredJob): Promise<boolean> {
-    this.#moves.leave(draft, stored);
-    if (stored.record.completedAt === null) {
-      return await leaveLine(this.#database, draft, stored.record);
-    }
-    draft.set(this.#database.keys.fence("finished")); // under the eyes of retention
-    return true;
   }
 }

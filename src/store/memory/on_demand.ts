@@ -33,6 +33,7 @@ export function lazyRuns(state: MemoryState, maxEvents: number): LazyRuns {
         list: true,
         save: true,
         wait: true,
+        resume: true,
         checkpoints: true,
         compensate: true,
         rewind: true,

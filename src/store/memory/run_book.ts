@@ -134,12 +134,13 @@ export class RunBook {
     }
   }
 
-  /** A run that is not executing is ready now. */
+  /** A run that is not executing is ready now; one that is may look what has come. */
   wake(jobId: string, now: EpochMs): void {
     const entry = this.#state.jobs.get(jobId);
-    if (entry !== undefined && isWaiting(entry.job.state) && entry.job.runAt > now) {
-      this.#state.wait(entry, now, now);
-    }
+    if (entry === undefined) return;
+    const { state, runAt, queue } = entry.job;
+    if (isWaiting(state) && runAt > now) this.#state.wait(entry, now, now);
+    else if (state === "running") this.#state.wake(queue);
   }
 
   /** The job has ended: its parent is told, and a tree that is cancelled falls. */

@@ -15,6 +15,7 @@ import { runStateOf } from "../../core/run_view.ts";
 import type {
   CheckpointQuery,
   RunQuery,
+  RunRest,
   RunStore,
   StepStatus,
   StepWait,
@@ -48,6 +49,15 @@ export class MemoryRuns implements RunStore {
     return jobIds.map((id) => {
       const entry = this.#state.jobs.get(id);
       return entry === undefined || !isRunName(entry.job.name) ? null : this.#record(entry);
+    });
+  }
+
+  async resume(jobIds: readonly string[], limit: number): Promise<RunRest[]> {
+    const query = { after: null, limit, pending: false };
+    const pages = await this.checkpoints(jobIds.map((jobId) => ({ jobId, ...query })));
+    return jobIds.map((id, i) => {
+      const { compensating = false, cause = null, since = null } = this.#book.find(id) ?? {};
+      return { compensating, cause, since, checkpoints: pages[i] };
     });
   }
 

@@ -10,6 +10,7 @@ import { Fifo } from "../../core/fifo.ts";
 import { type JobRecord, type JobState, noJobs } from "../../core/job.ts";
 import type { Lease } from "../../core/lease.ts";
 import { type Failure, isSuspect } from "../../core/outcome.ts";
+import { keyholderName } from "../../core/run.ts";
 import {
   type Entry,
   type Finished,
@@ -259,5 +260,5 @@ function letterKey(letter: DeadLetterRecord): string {
 }
 
 function uniqueKey(name: string, key: string): string {
-  return `${name}\u0000${key}`;
+  return `${keyholderName(name)}\u0000${key}`;
 }

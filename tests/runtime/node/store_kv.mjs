@@ -8,7 +8,6 @@ import { testStore } from "@dispatch/dispatch/testing";
 
 testStore({
   name: "kv",
-  withoutWorkflows: "it keeps no runs yet",
   test,
   open: async ({ clock }) => {
     const folder = await mkdtemp(`${tmpdir()}/dispatch-kv-`);
