@@ -21,16 +21,17 @@ export function lazy<Code>(what: string, load: () => Promise<Code>): () => Promi
 }
 
 /**
- * Stands for an object that is loaded when one of its methods is called. All of them have to be named,
- * and all have to be asynchronous.
+ * Stands for an object that is loaded when one of its methods is called.
+ *
+ * @param methods all that it has, each of which has to be asynchronous
  */
 export function standIn<Whole>(
   load: () => Promise<Whole>,
-  methods: readonly (keyof Whole & string)[],
+  methods: Record<keyof Whole & string, true>,
 ): Whole {
-  const method = (name: keyof Whole) => async (...args: unknown[]) => {
+  const method = (name: string) => async (...args: unknown[]) => {
     const whole = await load();
-    return (whole[name] as (...args: unknown[]) => unknown).apply(whole, args);
+    return (whole[name as keyof Whole] as (...args: unknown[]) => unknown).apply(whole, args);
   };
-  return Object.fromEntries(methods.map((name) => [name, method(name)])) as Whole;
+  return Object.fromEntries(Object.keys(methods).map((name) => [name, method(name)])) as Whole;
 }

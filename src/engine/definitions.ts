@@ -2,7 +2,6 @@ import { DispatchError } from "../core/errors.ts";
 import { runJobName } from "../core/run.ts";
 import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { type AnyJobDefinition, checkNoRun } from "./definition.ts";
-import { unknownJob } from "./enqueue.ts";
 
 /** What {@link Engine.register} takes. */
 export type AnyDefinition = AnyJobDefinition | AnyWorkflowDefinition;
@@ -47,17 +46,12 @@ export class Definitions {
     }
   }
 
-  /**
-   * The definition behind what is to be enqueued.
-   *
-   * @throws {DispatchError} `unknown_job` for a name that is not registered, where names are strict
-   */
-  find(
-    job: AnyJobDefinition | string,
-    strict: boolean,
-  ): { name: string; definition: AnyJobDefinition | undefined } {
+  /** The definition behind what is to be enqueued; a name need not have one. */
+  find(job: AnyJobDefinition | string): {
+    name: string;
+    definition: AnyJobDefinition | undefined;
+  } {
     const name = typeof job === "string" ? job : job.name;
-    if (strict && !this.#jobs.has(name)) throw unknownJob(name, this.#jobs.keys());
     const definition = typeof job === "string" ? this.#jobs.get(job) : job;
     if (definition?.workflow !== undefined) checkNoRun(name);
     return { name, definition };

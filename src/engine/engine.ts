@@ -18,7 +18,7 @@ import { Lifecycle, type LifecycleEvent } from "./lifecycle.ts";
 import { type EngineOptions, type EngineSettings, readOptions } from "./options.ts";
 import type { Queues } from "./queues.ts";
 import { Machinery } from "./machinery.ts";
-import { type LazyAdmin, lazyAdmin, lazyRuns } from "./on_demand.ts";
+import { type LazyAdmin, lazyAdmin, lazyRuns, refuseName } from "./on_demand.ts";
 import type { RunEngine } from "./run_engine.ts";
 import type { Runs } from "./runs.ts";
 import { scopedEngine } from "./scoped.ts";
@@ -57,8 +57,7 @@ export class Engine {
   constructor(options: EngineOptions = {}, ambient?: Ambient) {
     this.#settings = readOptions(options);
     this.#ambient = ambient;
-    this.#lifecycle = new Lifecycle(this.#settings.logger);
-    this.#lifecycle.add(...this.#settings.extensions);
+    this.#lifecycle = new Lifecycle(this.#settings);
     const admin = this.#admin = lazyAdmin({
       store: () => this.#started().store,
       names: () => [...this.#definitions.jobs.keys()],
@@ -270,9 +269,8 @@ export class Engine {
   }
 
   /** What the engine does for runs, loaded when it is first wanted. */
-  // deno-lint-ignore require-await -- async turns a throw into a rejection
   async #workflows(): Promise<RunEngine> {
-    return this.#started().workflows();
+    return await this.#started().workflows();
   }
 
   #build(
@@ -281,7 +279,9 @@ export class Engine {
     input: unknown,
     options: EnqueueOptions,
   ): NewJob | Promise<NewJob> {
-    const { name, definition } = this.#definitions.find(job, this.#settings.strictNames);
+    const { name, definition } = this.#definitions.find(job);
+    const { jobs } = this.#definitions;
+    if (this.#settings.strictNames && !jobs.has(name)) return refuseName(name, jobs.keys());
     return buildJob(name, definition, input, options, store.maxPayloadBytes);
   }
 

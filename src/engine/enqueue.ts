@@ -3,7 +3,7 @@ import { DispatchError, invalidOption, show } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { NewJob, Scope } from "../core/job.ts";
 import { decodeJson, encodeJson } from "../core/json.ts";
-import { checkJobName, checkQueue, isLabel, suggest } from "../core/name.ts";
+import { checkJobName, checkQueue, isLabel } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
 import { type AnyJobDefinition, checkCount, checkNoRun, checkPriority } from "./definition.ts";
 
@@ -92,13 +92,6 @@ export function buildJob(
   const isPlain = typeof input !== "object" && input !== undefined;
   const checked = validate(definition.input, isPlain ? input : decodeJson(job.payload), name);
   return checked instanceof Promise ? checked.then(() => job) : job;
-}
-
-/** A name that `strictNames` refuses. */
-export function unknownJob(name: string, known: Iterable<string>): DispatchError {
-  return new DispatchError("unknown_job", `Cannot enqueue ${show(name)}: no such job`, {
-    hint: suggest(name, [...known]),
-  });
 }
 
 /** Makes the records of many jobs; the message of an error names the position. */

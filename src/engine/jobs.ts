@@ -8,7 +8,8 @@ import {
   type JobState,
   toJob,
 } from "../core/job.ts";
-import { checkJobName, checkQueue, listNames } from "../core/name.ts";
+import { checkJobName, checkQueue } from "../core/name.ts";
+import { listNames } from "../core/suggest.ts";
 import type { Store } from "../store/store.ts";
 import { type List, type ListOptions, readPage, toList } from "./list.ts";
 

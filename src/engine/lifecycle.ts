@@ -108,15 +108,14 @@ export type LifecycleEvent = {
 /** Calls the hooks of lifecycle extensions and feeds subscribers. */
 export class Lifecycle {
   readonly #logger: Logger;
-  readonly #extensions: LifecycleExtension[] = [];
+  readonly #extensions: readonly LifecycleExtension[];
   readonly #listeners = new Set<(event: LifecycleEvent) => void>();
 
-  constructor(logger: Logger) {
+  constructor(
+    { logger, extensions }: { logger: Logger; extensions: readonly LifecycleExtension[] },
+  ) {
     this.#logger = logger;
-  }
-
-  add(...extensions: readonly LifecycleExtension[]): void {
-    this.#extensions.push(...extensions);
+    this.#extensions = extensions;
   }
 
   /** Adds a listener of all events; returns how to remove it. */

@@ -25,13 +25,16 @@ export function lazyAdmin(options: AdminOptions): LazyAdmin {
     load,
     jobs: standIn(
       async () => (await load()).jobs,
-      ["get", "list", "counts", "cancel", "retry", "remove"],
+      { get: true, list: true, counts: true, cancel: true, retry: true, remove: true },
     ),
     dlq: standIn(
       async () => (await load()).dlq,
-      ["get", "list", "count", "replay", "replayAll", "purge"],
+      { get: true, list: true, count: true, replay: true, replayAll: true, purge: true },
     ),
-    queues: standIn(async () => (await load()).queues, ["list", "pause", "resume", "configure"]),
+    queues: standIn(
+      async () => (await load()).queues,
+      { list: true, pause: true, resume: true, configure: true },
+    ),
   };
 }
 
@@ -47,17 +50,28 @@ export function lazyResults(
   });
 }
 
+const loadUnknownJob = lazy("what knows names", () => import("./unknown_job.ts"));
+
+/**
+ * Refuses a name.
+ *
+ * @throws {DispatchError} `unknown_job`
+ */
+export async function refuseName(name: string, known: Iterable<string>): Promise<never> {
+  throw (await loadUnknownJob()).unknownJob(name, known);
+}
+
 /** `engine.runs`. */
 export function lazyRuns(load: () => Promise<RunEngine>, names: () => string[]): Runs {
-  const runs = standIn<Runs>(async () => (await load()).runs, [
-    "get",
-    "list",
-    "timeline",
-    "inspectStep",
-    "replayFrom",
-    "cancel",
-    "values",
-    "messages",
-  ]);
-  return Object.assign(runs, { names });
+  const runs = standIn<Omit<Runs, "names">>(async () => (await load()).runs, {
+    get: true,
+    list: true,
+    timeline: true,
+    inspectStep: true,
+    replayFrom: true,
+    cancel: true,
+    values: true,
+    messages: true,
+  });
+  return Object.assign(runs, { names }) as Runs;
 }

@@ -1,9 +1,9 @@
 import { DispatchError, invalidOption, notFound, show } from "../core/errors.ts";
 import type { JobRecord } from "../core/job.ts";
 import { decodeJson, type Json } from "../core/json.ts";
-import { listNames, suggest } from "../core/name.ts";
 import { type Checkpoint, jobIdOf, type RunState } from "../core/run.ts";
 import { type Run, RUN_STATES, type RunStep, toRun, toRunStep } from "../core/run_view.ts";
+import { listNames, suggest } from "../core/suggest.ts";
 import { checkWorkflowName } from "../core/workflow_name.ts";
 import type { RunStore, Store } from "../store/store.ts";
 import { PAGE_SIZE } from "../workflow/host.ts";

@@ -10,7 +10,7 @@
  */
 
 import { DispatchError } from "../core/errors.ts";
-import { listNames, suggest } from "../core/name.ts";
+import { listNames, suggest } from "../core/suggest.ts";
 import { loadConfig } from "./config.ts";
 import { readGroveSection, type Section } from "./config_file.ts";
 import { databaseUrl, type Environment } from "./database_url.ts";

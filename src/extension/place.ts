@@ -1,7 +1,7 @@
 /** Where a value was given, so that an error about it can say so: in a file, or in code. */
 
 import { DispatchError } from "../core/errors.ts";
-import { listNames, suggest } from "../core/name.ts";
+import { listNames, suggest } from "../core/suggest.ts";
 
 /** Where a value was given. */
 export interface Place {

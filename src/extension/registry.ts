@@ -1,5 +1,5 @@
 import { DispatchError } from "../core/errors.ts";
-import { listNames, nearest } from "../core/name.ts";
+import { listNames, nearest } from "../core/suggest.ts";
 import { isRecord } from "./fields.ts";
 import { placeInCode } from "./place.ts";
 

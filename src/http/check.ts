@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DispatchError } from "../core/errors.ts";
-import { listNames, suggest } from "../core/name.ts";
+import { listNames, suggest } from "../core/suggest.ts";
 
 /** A duration in a body: milliseconds or text. */
 export const DURATION = v.union([v.number(), v.string()]);

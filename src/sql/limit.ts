@@ -2,11 +2,10 @@ import type { SqlParam, SqlTransaction } from "./driver.ts";
 import { SqlError, timedOut, toSqlError } from "./sql_error.ts";
 
 /**
- * When the time is up, what has come is read: timers are served before sockets, and a process that was
- * kept busy, or from running, has not seen its own. Each of these waits has it look at them once more.
+ * So many turns of the event loop read what has come by then: where a process was kept busy, timers
+ * are served before its sockets, and an answer may take several reads.
  */
-const LOOKS = 5;
-const LOOK_MS = 10;
+const READING_TURNS = 20;
 
 /**
  * Waits for a statement, at most so long. What a client throws comes out as a {@link SqlError}. An
@@ -20,14 +19,14 @@ export function withLimit<T>(
   giveUp: () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    let looks = 0;
+    let turns = READING_TURNS;
     const onTime = () => {
-      if (looks++ < LOOKS) {
-        timer = setTimeout(onTime, LOOK_MS);
-      } else {
-        reject(timedOut(ms));
-        giveUp();
+      if (turns-- > 0) {
+        timer = setTimeout(onTime, 0); // setImmediate does not wait for sockets everywhere
+        return;
       }
+      reject(timedOut(ms));
+      giveUp();
     };
     let timer = setTimeout(onTime, ms);
     statement.then(

@@ -35,7 +35,7 @@ describe("what is loaded when it is wanted", () => {
       }
     }
     const counter = new Counter();
-    const stand = standIn<Counter>(() => Promise.resolve(counter), ["add"]);
+    const stand = standIn<Counter>(() => Promise.resolve(counter), { add: true });
     assertEquals([await stand.add(2), await stand.add(3)], [2, 5]);
     await assertRejects(() => stand.add(-1), RangeError, "less than nothing");
   });

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { DispatchError } from "../../src/core/errors.ts";
-import { checkJobName, checkQueue, listNames, nearest } from "../../src/core/name.ts";
+import { checkJobName, checkQueue } from "../../src/core/name.ts";
+import { listNames, nearest } from "../../src/core/suggest.ts";
 
 describe("names", () => {
   for (const name of ["a", "send_email", "Größe 2", "日本", "a/b:c", "😀", "x".repeat(200)]) {

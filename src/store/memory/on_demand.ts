@@ -28,21 +28,21 @@ export function lazyRuns(state: MemoryState, maxEvents: number): LazyRuns {
   return {
     load,
     runs: {
-      ...standIn<RunStore>(load, [
-        "get",
-        "list",
-        "save",
-        "wait",
-        "resume",
-        "checkpoints",
-        "compensate",
-        "rewind",
-      ]),
+      ...standIn<Omit<RunStore, "counts" | "unserved">>(load, {
+        get: true,
+        list: true,
+        save: true,
+        wait: true,
+        resume: true,
+        checkpoints: true,
+        compensate: true,
+        rewind: true,
+      }),
       counts: async () => state.runs === null ? noRuns() : (await load()).counts(),
       unserved: async (...query) => state.runs === null ? [] : (await load()).unserved(...query),
     },
     events: {
-      ...standIn<EventStore>(events, ["publish"]),
+      ...standIn<Omit<EventStore, "prune">>(events, { publish: true }),
       prune: async (...ages) => state.runs === null ? 0 : (await events()).prune(...ages),
     },
   };
@@ -63,11 +63,17 @@ export function lazyAdmin(state: MemoryState): LazyAdmin {
   );
   const letters = async () => (await load()).deadLetters;
   return {
-    verbs: standIn(async () => (await load()).verbs, ["cancel", "retry", "remove", "list"]),
+    verbs: standIn(
+      async () => (await load()).verbs,
+      { cancel: true, retry: true, remove: true, list: true },
+    ),
     deadLetters: {
-      ...standIn<DeadLetterStore>(letters, ["get", "list", "count", "replay"]),
+      ...standIn<Omit<DeadLetterStore, "purge">>(
+        letters,
+        { get: true, list: true, count: true, replay: true },
+      ),
       purge: async (...which) => state.letters.size === 0 ? 0 : (await letters()).purge(...which),
     },
-    queues: standIn(async () => (await load()).queues, ["list", "configure"]),
+    queues: standIn(async () => (await load()).queues, { list: true, configure: true }),
   };
 }
