@@ -6,7 +6,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
 import { defineWorkflow } from "../../src/workflow/definition.ts";
 import { RecordingLogger } from "../harness.ts";
-import { createDatabase } from "../postgres.ts";
+import { createDatabase, startOwnServer } from "../postgres.ts";
 import { program } from "../workflow/programs.ts";
 import { crashes, Trial } from "../workflow/trial.ts";
 
@@ -30,6 +30,13 @@ const Family = defineWorkflow({
   },
 });
 
+const Stairs = defineWorkflow({
+  name: "stairs",
+  handler: async (steps: number, step) => {
+    for (let i = 0; i < steps; i++) await step.run("climb", () => i);
+  },
+});
+
 /** Programs that are run; more than in a usual run of the tests with a variable. */
 const TRIALS = Number(Deno.env.get("DISPATCH_TRIALS") ?? 80);
 
@@ -37,6 +44,29 @@ const TRIALS = Number(Deno.env.get("DISPATCH_TRIALS") ?? 80);
 const TABLES = ["jobs", "finished", "letters", "tallies", "flows", "steps", "waits", "events"];
 
 describe("workflows on Postgres", () => {
+  it("commit once for each step of a lone run, and thrice for the run itself", async () => {
+    await using server = await startOwnServer(["-c", "autovacuum=off"]); // who writes takes a number
+    const sql = postgres(server.url, { max: 1, fetch_types: false });
+    const store = postgresStore(server.url, { notify: false });
+    await store.migrate();
+    const engine = new Engine({ concurrency: 1, logger: new RecordingLogger() });
+    engine.register(Stairs);
+    await engine.start(store);
+    const next = async () => {
+      const [{ at }] = await sql`select pg_snapshot_xmax(pg_current_snapshot())::text as at`;
+      return Number(at);
+    };
+    for (const steps of [5, 5, 25]) {
+      const before = await next();
+      const { id } = await engine.startWorkflow(Stairs, steps);
+      await engine.result(id);
+      assertEquals(await next() - before, steps + 3); // its start, its claim, its end
+    }
+    await engine.stop();
+    await store.close();
+    await sql.end();
+  });
+
   it("start with the caller's transaction, or not at all", async () => {
     await using database = await createDatabase();
     const sql = postgres(database.url, { max: 1, fetch_types: false });
