@@ -70,20 +70,18 @@ export type {
   Accepted,
   Checkpoint,
   Rewind,
-  Run,
   RunCounts,
   RunRecord,
   RunState,
-  RunStep,
   StepKind,
-  WaitingFor,
 } from "./src/core/run.ts";
+export type { Run, RunStep, WaitingFor } from "./src/core/run_view.ts";
 export type { Event, EventRecord, NewEvent } from "./src/core/event.ts";
 
 // What handlers throw on purpose, and what jobs are
 export { cancel, discard, type Failure, JobSignal, snooze } from "./src/core/outcome.ts";
 export type { Job, JobCounts, JobState, Scope } from "./src/core/job.ts";
-export type { DeadLetter } from "./src/core/dead_letter.ts";
+export type { DeadLetter } from "./src/core/dead_letter_view.ts";
 export type { Queue, QueueSettings } from "./src/core/queue.ts";
 
 // The engine
@@ -96,7 +94,8 @@ export type { EngineOptions } from "./src/engine/options.ts";
 export type { EnqueueItem, EnqueueOptions } from "./src/engine/enqueue.ts";
 export type { JobFilter, Jobs } from "./src/engine/jobs.ts";
 export type { DeadLetterFilter, DeadLetters, ReplaySummary } from "./src/engine/dead_letters.ts";
-export type { QueueLimits, Queues } from "./src/engine/queues.ts";
+export type { QueueLimits } from "./src/engine/queue_limits.ts";
+export type { Queues } from "./src/engine/queues.ts";
 export type { List, ListOptions } from "./src/engine/list.ts";
 export type { Retention } from "./src/engine/retention.ts";
 export type {

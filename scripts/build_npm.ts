@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { checkPackage } from "./package/check.ts";
 import { compileWithDnt, compileWithPack, loadDnt } from "./package/compile.ts";
 import { manifest, type Target } from "./package/manifest.ts";
+import { shippedReadme } from "./package/readme.ts";
 import { runTool } from "./package/run.ts";
 import { rewriteImports, ROOT, stage, type Staged } from "./package/stage.ts";
 
@@ -26,13 +27,14 @@ await Deno.writeTextFile(
   `${out}/package.json`,
   JSON.stringify(manifest(exports, imported), null, 2) + "\n",
 );
-for (const name of ["README.md", "CHANGELOG.md", "LICENSE"]) {
-  await Deno.copyFile(`${ROOT}${name}`, `${out}/${name}`);
-}
+const documents = staged.files.filter((path) => !path.endsWith(".ts"));
 await Deno.mkdir(`${out}/src/guides`, { recursive: true }); // where the README links to
-for (const path of staged.files.filter((path) => path.startsWith("src/guides/"))) {
-  await Deno.copyFile(`${staged.dir}/${path}`, `${out}/${path}`);
-}
+for (const path of documents) await Deno.copyFile(`${staged.dir}/${path}`, `${out}/${path}`);
+const readme = await Deno.readTextFile(`${ROOT}README.md`);
+await Deno.writeTextFile(
+  `${out}/README.md`,
+  shippedReadme(readme, (path) => documents.includes(path), staged.config),
+);
 const tarball = (await runTool("npm@11.6.2", ["pack", "--silent"], out)).trim();
 console.log(`npm: built with ${used}: ${out}/${tarball}`);
 for (const line of await checkPackage(out, tarball)) console.log(`npm: ${line}`);

@@ -1,5 +1,6 @@
 /** package.json of the npm package. */
 
+import { REPOSITORY } from "./readme.ts";
 import { CONFIG, NPM_VERSIONS } from "./stage.ts";
 
 /** Shared with the application, so that there is one Hono: the user's. */
@@ -27,17 +28,15 @@ export interface Target {
  */
 export function manifest(exports: Record<string, Target>, imported: ReadonlySet<string>): object {
   const { name, version, license } = CONFIG;
-  // "owner/name", where the build runs for a release: npm compares it with the provenance.
-  const repository = Deno.env.get("GITHUB_REPOSITORY");
   const peers = [...PEERS, ...OPTIONAL_PEERS.filter((peer) => peer in NPM_VERSIONS)].sort();
   return {
     name,
     version,
-    description: "Durable background jobs as a library for Deno and Node",
-    keywords: ["jobs", "queue", "background", "worker", "retry", "postgres", "hono", "deno"],
+    description: "Durable background jobs and workflows as a library for Deno and Node",
+    keywords: ["jobs", "queue", "workflow", "worker", "retry", "saga", "postgres", "hono", "deno"],
     license,
-    ...(repository && {
-      repository: { type: "git", url: `git+https://github.com/${repository}.git` },
+    ...(REPOSITORY && { // npm compares it with the provenance
+      repository: { type: "git", url: `git+https://github.com/${REPOSITORY}.git` },
     }),
     type: "module",
     sideEffects: false,

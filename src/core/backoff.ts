@@ -1,5 +1,5 @@
 import { type Duration, parseDuration } from "./duration.ts";
-import { DispatchError, show } from "./errors.ts";
+import { invalidOption, show } from "./errors.ts";
 
 /**
  * How long to wait before a retry: takes the number of the failure (1 after the first) and returns
@@ -36,9 +36,10 @@ export function exponential(
   const max = parseDuration(options.max ?? "10m", "backoff max");
   const factor = options.factor ?? 2;
   if (!Number.isFinite(factor) || factor <= 0) {
-    throw new DispatchError("invalid_option", `Cannot use ${show(factor)} as a backoff factor`, {
-      hint: "Expected a number above 0; 2 doubles the delay each time.",
-    });
+    throw invalidOption(
+      `Cannot use ${show(factor)} as a backoff factor`,
+      "Expected a number above 0; 2 doubles the delay each time.",
+    );
   }
   // Infinity for a large exponent is fine: min() brings it back. But 0 times it is not a number.
   return (failure) => base === 0 ? 0 : Math.min(max, base * factor ** (failure - 1));

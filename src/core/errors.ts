@@ -145,6 +145,11 @@ export function notFound(what: string, id: string): DispatchError {
   return new DispatchError("not_found", `Cannot find ${what} ${id}`);
 }
 
+/** `invalid_option` for what makes no sense; the hint says what would. */
+export function invalidOption(problem: string, hint: string): DispatchError {
+  return new DispatchError("invalid_option", problem, { hint });
+}
+
 /** `wrong_state` for a transition that the current state does not allow. */
 export function wrongState(
   verb: string,

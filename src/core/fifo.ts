@@ -1,6 +1,7 @@
 /** A first-in, first-out list whose `shift` does not move the rest. */
 export class Fifo<Item> {
-  #items: Item[] = [];
+  /** Emptied from the front: what has left must not live on here. */
+  #items: (Item | undefined)[] = [];
   #head = 0;
 
   get size(): number {
@@ -24,7 +25,8 @@ export class Fifo<Item> {
   /** Takes out the oldest item. */
   shift(): Item | undefined {
     if (this.size === 0) return undefined;
-    const item = this.#items[this.#head++];
+    const item = this.#items[this.#head];
+    this.#items[this.#head++] = undefined;
     if (this.#head === this.#items.length) {
       this.#items = [];
       this.#head = 0;
@@ -39,9 +41,7 @@ export class Fifo<Item> {
   remove(keep: (item: Item) => boolean): Item[] {
     const removed: Item[] = [];
     const kept: Item[] = [];
-    for (let at = this.#head; at < this.#items.length; at++) {
-      (keep(this.#items[at]) ? kept : removed).push(this.#items[at]);
-    }
+    for (const item of this.items()) (keep(item) ? kept : removed).push(item);
     this.#items = kept;
     this.#head = 0;
     return removed;
@@ -49,6 +49,6 @@ export class Fifo<Item> {
 
   /** All items, the oldest first. */
   items(): Item[] {
-    return this.#items.slice(this.#head);
+    return this.#items.slice(this.#head) as Item[];
   }
 }

@@ -130,12 +130,13 @@ function refuseContent(value: object, path: string, ancestors: object[]): void {
   ancestors.pop();
 }
 
-/** What JSON.stringify would write as `{}`, as null, or not at all. */
+/** Classes whose objects JSON.stringify would write as `{}`, as null, or not at all. */
+const LOSSY = [
+  ...[Map, Set, WeakMap, WeakSet, Promise, RegExp, Error, ArrayBuffer, Date, BigInt, Symbol],
+];
+
 function isLossyClass(value: object): boolean {
-  return value instanceof Map || value instanceof Set || value instanceof WeakMap ||
-    value instanceof WeakSet || value instanceof Promise || value instanceof RegExp ||
-    value instanceof Error || value instanceof ArrayBuffer || ArrayBuffer.isView(value) ||
-    value instanceof Date || value instanceof BigInt || value instanceof Symbol ||
+  return LOSSY.some((lossy) => value instanceof lossy) || ArrayBuffer.isView(value) ||
     (value instanceof Number && !Number.isFinite(value.valueOf()));
 }
 

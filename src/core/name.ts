@@ -3,7 +3,7 @@ import { DispatchError, show } from "./errors.ts";
 const MAX_LENGTH = 200;
 
 /** Printable, not empty, no blanks at the ends, and short enough for every store's index. */
-function isName(value: unknown): value is string {
+export function isName(value: unknown): value is string {
   return typeof value === "string" && value.length <= MAX_LENGTH &&
     /^[^\s\p{Cc}\p{Cs}]([^\p{Cc}\p{Cs}]*[^\s\p{Cc}\p{Cs}])?$/u.test(value);
 }
@@ -24,24 +24,6 @@ export function checkQueue(value: unknown): string {
 export function checkJobName(value: unknown): string {
   if (isName(value)) return value;
   throw new DispatchError("invalid_job_name", `Cannot use ${show(value)} as a job's name`);
-}
-
-/** Longest name of a workflow and of a step: a number and a prefix are added to them. */
-const MAX_SHORT_LENGTH = 150;
-
-/** @throws {DispatchError} `invalid_workflow_name` */
-export function checkWorkflowName(value: unknown): string {
-  if (isName(value) && value.length <= MAX_SHORT_LENGTH) return value;
-  throw new DispatchError(
-    "invalid_workflow_name",
-    `Cannot use ${show(value)} as a workflow's name`,
-  );
-}
-
-/** @throws {DispatchError} `invalid_step` */
-export function checkStepName(value: unknown): string {
-  if (isName(value) && value.length <= MAX_SHORT_LENGTH) return value;
-  throw new DispatchError("invalid_step", `Cannot use ${show(value)} as a step's name`);
 }
 
 /**
@@ -75,4 +57,14 @@ export function listNames(names: Iterable<string>): string {
   const all = [...names].map((name) => JSON.stringify(name));
   if (all.length === 0) return "none";
   return all.length === 1 ? all[0] : `${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
+}
+
+/** What to say of a name that nobody knows: the nearest one, or else which there are. */
+export function suggest(
+  typed: unknown,
+  known: readonly string[],
+  otherwise: string = `Registered are ${listNames(known)}.`,
+): string {
+  const similar = typeof typed === "string" ? nearest(typed, known) : null;
+  return similar === null ? otherwise : `Did you mean ${JSON.stringify(similar)}?`;
 }

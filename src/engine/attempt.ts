@@ -1,23 +1,26 @@
 import type { Backoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import type { DispatchError } from "../core/errors.ts";
+import { type DispatchError, messageOf } from "../core/errors.ts";
 import { encodeJson } from "../core/json.ts";
 import { decideFailure, isJobSignal, type Outcome, toFailure } from "../core/outcome.ts";
+import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { checkInput } from "./check_input.ts";
 import type { AnyJobDefinition } from "./definition.ts";
 import type { Logger } from "../core/logger.ts";
 import { isRunName } from "../core/run.ts";
 import type { Execution } from "./execution.ts";
 import type { Middleware } from "./middleware/compose.ts";
-import { abortedRun, attemptRun } from "./run_attempt.ts";
-import type { RunSupport } from "./run_support.ts";
+import type { Workflows } from "./workflows.ts";
+
+/** A run that could not be run, for no fault of its own, comes back after that. */
+export const REFUSED_DELAY_MS = 1000;
 
 /** What an attempt is run with, the same for all jobs of a worker. */
 export interface AttemptRules {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What runs of workflows need; null where the store keeps none. */
-  readonly runs: RunSupport | null;
+  /** Where runs of workflows go. */
+  readonly workflows: Workflows;
   readonly middleware: Middleware | null;
   readonly backoff: Backoff;
   readonly maxPayloadBytes: number;
@@ -67,19 +70,45 @@ export async function attempt(
   }
 }
 
+/** Runs one slice of a claimed run. */
+async function attemptRun(
+  execution: Execution,
+  workflow: AnyWorkflowDefinition,
+  rules: AttemptRules,
+): Promise<Outcome> {
+  try {
+    const runs = await rules.workflows(); // a run that comes before the code for it waits here
+    return await runs.attempt(execution, workflow, rules);
+  } catch (thrown) { // nothing that the run has done: the code for it, the store, or the schema
+    rules.logger.warn("could not run a slice of a run", {
+      run: execution.id,
+      error: messageOf(thrown),
+    });
+    return { kind: "release", delayMs: REFUSED_DELAY_MS };
+  }
+}
+
 /** What becomes of an attempt that ended, or is given up, because it was asked to stop. */
 export function abortedOutcome(
   execution: Execution,
   reason: DispatchError,
   backoff: Backoff,
 ): Outcome {
-  if (isRunName(execution.name)) return abortedRun(reason, execution.job.timeoutMs);
   switch (reason.code) {
     case "cancelled":
       return { kind: "cancel", reason: reason.message };
     case "timeout":
-      return decideFailure(execution.job, reason, backoff, "timeout");
-    default: // shutdown; after lease_lost whatever is settled is refused
+      return isRunName(execution.name)
+        ? timedOut(execution.job.timeoutMs)
+        : decideFailure(execution.job, reason, backoff, "timeout");
+    default: // shutdown, which is never a failure; after lease_lost whatever is settled is refused
       return { kind: "release", delayMs: 0 };
   }
+}
+
+/** The end of a run whose time is over. */
+export function timedOut(timeoutMs: number): Outcome {
+  const message = `The run took longer than its limit of ${timeoutMs} ms`;
+  // Which of its steps can be undone only a replay can tell.
+  return { kind: "compensate", cause: { code: "timeout", message } };
 }

@@ -1,4 +1,4 @@
-import { type DeadLetter, toDeadLetter } from "../core/dead_letter.ts";
+import { type DeadLetter, toDeadLetter } from "../core/dead_letter_view.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { DispatchError } from "../core/errors.ts";
 import { checkId, newId } from "../core/id.ts";

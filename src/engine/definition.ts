@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Backoff } from "../core/backoff.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
-import { DispatchError, show } from "../core/errors.ts";
+import { DispatchError, invalidOption, show } from "../core/errors.ts";
 import type { Scope } from "../core/job.ts";
 import { checkJobName, checkQueue } from "../core/name.ts";
 import { isRunName } from "../core/run.ts";
@@ -156,12 +156,13 @@ export function defineJob(
   const name = checkNoRun(checkJobName(options.name));
   const what = `of job ${JSON.stringify(name)}`;
   if (typeof options.handler !== "function") {
-    throw new DispatchError("invalid_option", `Cannot use the handler ${what}: it is no function`);
+    throw invalidOption(`Cannot use the handler ${what}: it is no function`, "Pass a function.");
   }
   if (options.input !== undefined && typeof options.input?.["~standard"]?.validate !== "function") {
-    throw new DispatchError("invalid_option", `Cannot use the input ${what}: it is no schema`, {
-      hint: "Pass a schema of a library that implements Standard Schema: zod, valibot, arktype, …",
-    });
+    throw invalidOption(
+      `Cannot use the input ${what}: it is no schema`,
+      "Pass a schema of a library that implements Standard Schema: zod, valibot, arktype, …",
+    );
   }
   return {
     kind: "job",
@@ -191,15 +192,17 @@ export function checkNoRun(name: string): string {
 /** @throws {DispatchError} `invalid_option` */
 export function checkPriority(value: number, what: string): number {
   if (Number.isInteger(value) && Math.abs(value) <= 1_000_000) return value;
-  throw new DispatchError("invalid_option", `Cannot use ${what}: current value is ${show(value)}`, {
-    hint: "A priority is a whole number from -1,000,000 to 1,000,000; higher runs first.",
-  });
+  throw invalidOption(
+    `Cannot use ${what}: current value is ${show(value)}`,
+    "A priority is a whole number from -1,000,000 to 1,000,000; higher runs first.",
+  );
 }
 
 /** @throws {DispatchError} `invalid_option` */
 export function checkCount(value: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= 1_000_000) return value;
-  throw new DispatchError("invalid_option", `Cannot use ${what}: current value is ${show(value)}`, {
-    hint: "Expected a whole number from 0 to 1,000,000.",
-  });
+  throw invalidOption(
+    `Cannot use ${what}: current value is ${show(value)}`,
+    "Expected a whole number from 0 to 1,000,000.",
+  );
 }

@@ -1,5 +1,4 @@
-import { DispatchError, show } from "../core/errors.ts";
-import { listNames, nearest } from "../core/name.ts";
+import { DispatchError } from "../core/errors.ts";
 import { runJobName } from "../core/run.ts";
 import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { type AnyJobDefinition, checkNoRun } from "./definition.ts";
@@ -65,45 +64,25 @@ export class Definitions {
   }
 
   /**
-   * The kind of job that runs of a workflow are; of a name it is that of the latest version.
-   *
-   * @throws {DispatchError} `unknown_workflow`
+   * The kind of job that runs of a workflow are; of a name it is that of the latest version. `null`
+   * for what is no workflow that is known.
    */
-  runJob(workflow: AnyWorkflowDefinition | string): AnyJobDefinition {
+  runJob(workflow: AnyWorkflowDefinition | string): AnyJobDefinition | null {
     const definition = typeof workflow === "string" ? this.#latest.get(workflow) : workflow;
-    if (definition?.kind !== "workflow") throw this.#unknown(workflow);
+    if (definition?.kind !== "workflow") return null;
     const registered = this.#jobs.get(runJobName(definition.name, definition.version));
     return registered?.workflow === definition ? registered : runJobOf(definition);
-  }
-
-  #unknown(workflow: unknown): DispatchError {
-    const known = this.workflowNames;
-    const similar = typeof workflow === "string" ? nearest(workflow, known) : null;
-    return new DispatchError(
-      "unknown_workflow",
-      `Cannot start ${show(workflow)}: no such workflow`,
-      {
-        hint: similar === null
-          ? `Registered are ${listNames(known)}.`
-          : `Did you mean ${JSON.stringify(similar)}?`,
-      },
-    );
   }
 }
 
 function runJobOf(workflow: AnyWorkflowDefinition): AnyJobDefinition {
-  const { name, version, queue, priority, maxRetries, timeoutMs, backoff, input } = workflow;
   return {
+    ...workflow,
     kind: "job",
-    name: runJobName(name, version),
-    queue,
-    priority,
-    maxRetries,
-    timeoutMs,
-    backoff,
-    input,
-    handler: () => {}, // a run's handler is called by its slices
+    name: runJobName(workflow.name, workflow.version),
+    handler() {}, // a run's handler is called by its slices
     workflow,
+    types: undefined,
   };
 }
 

@@ -4,25 +4,26 @@ import { type Duration, parseDuration } from "../core/duration.ts";
 import { checkId } from "../core/id.ts";
 import { type Job, type JobRecord, type NewJob, type Scope, toJob } from "../core/job.ts";
 import type { Event } from "../core/event.ts";
-import type { Run } from "../core/run.ts";
+import { jobIdOf } from "../core/run.ts";
+import type { Run } from "../core/run_view.ts";
 import type { Store } from "../store/store.ts";
 import type { AnyWorkflowDefinition, WorkflowDefinition } from "../workflow/definition.ts";
-import { plainAmbient } from "../workflow/ambient.ts";
 import type { Ambient } from "../workflow/host.ts";
 import type { AnyJobDefinition, JobDefinition } from "./definition.ts";
 import { type AnyDefinition, Definitions } from "./definitions.ts";
-import { DeadLetters } from "./dead_letters.ts";
+import type { DeadLetters } from "./dead_letters.ts";
 import { buildJob, buildMany, type EnqueueItem, type EnqueueOptions } from "./enqueue.ts";
-import { Jobs } from "./jobs.ts";
+import type { Jobs } from "./jobs.ts";
 import { Lifecycle, type LifecycleEvent } from "./lifecycle.ts";
 import { type EngineOptions, type EngineSettings, readOptions } from "./options.ts";
-import { Queues } from "./queues.ts";
+import type { Queues } from "./queues.ts";
 import { Machinery } from "./machinery.ts";
-import { requireRuns } from "./run_support.ts";
-import { jobIdOf, Runs } from "./runs.ts";
+import { type LazyAdmin, lazyAdmin, lazyRuns } from "./on_demand.ts";
+import type { RunEngine } from "./run_engine.ts";
+import type { Runs } from "./runs.ts";
 import { scopedEngine } from "./scoped.ts";
-import { type EventOptions, publish, type StartOptions, startRun } from "./start.ts";
-import { countAll, type Stats } from "./stats.ts";
+import type { EventOptions, StartOptions } from "./start.ts";
+import type { Stats } from "./stats.ts";
 import { subscribe, type SubscribeFilter } from "./subscription.ts";
 
 /**
@@ -38,9 +39,10 @@ export class Engine {
   readonly queues: Queues;
   /** Looks at runs of workflows and changes their course. */
   readonly runs: Runs;
+  readonly #admin: LazyAdmin;
   readonly #settings: EngineSettings;
   readonly #definitions = new Definitions();
-  readonly #ambient: Ambient;
+  readonly #ambient?: Ambient;
   readonly #lifecycle: Lifecycle;
   readonly #stopped = new AbortController();
   #machinery: Machinery | null = null;
@@ -52,17 +54,22 @@ export class Engine {
    *
    * @throws {DispatchError} `invalid_concurrency`, `invalid_queue`, `invalid_duration`, `invalid_option`
    */
-  constructor(options: EngineOptions = {}, ambient: Ambient = plainAmbient()) {
+  constructor(options: EngineOptions = {}, ambient?: Ambient) {
     this.#settings = readOptions(options);
     this.#ambient = ambient;
     this.#lifecycle = new Lifecycle(this.#settings.logger);
     this.#lifecycle.add(...this.#settings.extensions);
-    const store = () => this.#started().store;
-    const onCancelled = (job: JobRecord) => this.#onCancelled(job);
-    this.jobs = new Jobs(store, onCancelled);
-    this.runs = new Runs(store, () => this.#definitions.workflowNames, onCancelled);
-    this.dlq = new DeadLetters(store, (job) => this.#lifecycle.emit("onJobEnqueued", job, {}));
-    this.queues = new Queues(store, (queue) => this.#machinery?.worker?.release(queue));
+    const admin = this.#admin = lazyAdmin({
+      store: () => this.#started().store,
+      names: () => [...this.#definitions.jobs.keys()],
+      onEnqueued: (job) => this.#lifecycle.emit("onJobEnqueued", job, {}),
+      onCancelled: (job) => this.#machinery?.cancelled(job),
+      onPaused: (queue) => this.#machinery?.worker?.release(queue),
+    });
+    this.jobs = admin.jobs;
+    this.dlq = admin.dlq;
+    this.queues = admin.queues;
+    this.runs = lazyRuns(() => this.#workflows(), () => this.#definitions.workflowNames);
   }
 
   /**
@@ -73,9 +80,7 @@ export class Engine {
    */
   register(...definitions: readonly AnyDefinition[]): void {
     const machinery = this.#machinery;
-    if (machinery !== null && definitions.some(({ kind }) => kind === "workflow")) {
-      requireRuns(machinery.store);
-    }
+    if (definitions.some(({ kind }) => kind === "workflow")) machinery?.expectRuns();
     this.#definitions.add(definitions);
     machinery?.worker?.wake();
   }
@@ -132,7 +137,7 @@ export class Engine {
   /**
    * Starts a run of a workflow: by its definition in that version, by name in the latest one that is
    * registered here. When the promise resolves the run is stored. With the id of a run that exists, or
-   * a unique key that an unfinished run of the version holds, that run is returned and none is started.
+   * a unique key that an unfinished run of it holds, that run is returned and none is started.
    *
    * @throws {DispatchError} `unknown_workflow`, `invalid_id`, `workflows_not_supported`, and as `enqueue`
    */
@@ -148,9 +153,7 @@ export class Engine {
     input?: unknown,
     options: StartOptions = {},
   ): Promise<Run> {
-    const machinery = this.#started();
-    const definition = this.#definitions.runJob(flow);
-    return await startRun(machinery, this.#lifecycle, definition, input, options);
+    return await (await this.#workflows()).start(flow, input, options);
   }
 
   /**
@@ -159,13 +162,13 @@ export class Engine {
    * @throws {DispatchError} `invalid_id`, `not_found`, `wrong_state` for a run that has ended,
    * `invalid_step`, `payload_not_json`, `payload_too_large`, `workflows_not_supported`
    */
-  triggerEvent(
+  async triggerEvent(
     runId: string,
     name: string,
     payload?: unknown,
     options: EventOptions = {},
   ): Promise<Event> {
-    return publish(() => this.#started(), name, payload, options, runId);
+    return await (await this.#workflows()).publish(name, payload, options, runId);
   }
 
   /**
@@ -174,12 +177,12 @@ export class Engine {
    *
    * @throws {DispatchError} as `triggerEvent`
    */
-  publishEvent(
+  async publishEvent(
     name: string,
     payload?: unknown,
     options: EventOptions & { key?: string } = {},
   ): Promise<Event> {
-    return publish(() => this.#started(), name, payload, options, null);
+    return await (await this.#workflows()).publish(name, payload, options, null);
   }
 
   /**
@@ -188,22 +191,19 @@ export class Engine {
    * @throws {DispatchError} `job_failed` or `run_failed` with its last error, `cancelled`, `not_found` also when it
    * was removed or pruned meanwhile, `result_timeout`, `stopped`
    */
-  // deno-lint-ignore require-await -- a malformed id must reject, not throw
   async result<Result = unknown>(
     id: string,
-    options: { timeout?: Duration } = {},
+    { timeout }: { timeout?: Duration } = {},
   ): Promise<Result> {
-    const { results } = this.#started();
-    const timeoutMs = options.timeout === undefined
-      ? null
-      : parseDuration(options.timeout, "timeout");
+    const machinery = this.#started();
+    const timeoutMs = timeout === undefined ? null : parseDuration(timeout, "timeout");
     const jobId = id.startsWith("run_") ? jobIdOf(id) : checkId("job", id);
-    return results.wait(jobId, timeoutMs) as Promise<Result>;
+    return (await machinery.waiting()).wait(jobId, timeoutMs) as Promise<Result>;
   }
 
   /** Counts everything. */
   async stats(): Promise<Stats> {
-    return await countAll(this.#started().store, [...this.#definitions.jobs.keys()]);
+    return await (await this.#admin.load()).stats();
   }
 
   /**
@@ -235,7 +235,6 @@ export class Engine {
   }
 
   async #start(store: Store): Promise<void> {
-    if (this.#definitions.workflowNames.length > 0) requireRuns(store);
     const machinery = this.#machinery = new Machinery({
       engine: this,
       store,
@@ -270,6 +269,12 @@ export class Engine {
     return this.#machinery;
   }
 
+  /** What the engine does for runs, loaded when it is first wanted. */
+  // deno-lint-ignore require-await -- async turns a throw into a rejection
+  async #workflows(): Promise<RunEngine> {
+    return this.#started().workflows();
+  }
+
   #build(
     { store }: Machinery,
     job: AnyJobDefinition | string,
@@ -287,11 +292,6 @@ export class Engine {
       this.#lifecycle.emit("onJobEnqueued", job, {});
     }
     return job;
-  }
-
-  #onCancelled(record: JobRecord): void {
-    this.#machinery?.worker?.cancel(record.id);
-    this.#machinery?.results.notify(record);
   }
 }
 

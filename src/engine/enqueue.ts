@@ -1,9 +1,9 @@
 import { type Duration, type Moment, parseDuration, parseMoment } from "../core/duration.ts";
-import { DispatchError, show } from "../core/errors.ts";
+import { DispatchError, invalidOption, show } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { NewJob, Scope } from "../core/job.ts";
 import { decodeJson, encodeJson } from "../core/json.ts";
-import { checkJobName, checkQueue, isLabel, listNames, nearest } from "../core/name.ts";
+import { checkJobName, checkQueue, isLabel, suggest } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
 import { type AnyJobDefinition, checkCount, checkNoRun, checkPriority } from "./definition.ts";
 
@@ -64,9 +64,7 @@ export function buildJob(
 ): NewJob | Promise<NewJob> {
   if (definition?.workflow === undefined) checkNoRun(checkJobName(name));
   if (options.runAt !== undefined && options.delay !== undefined) {
-    throw new DispatchError("invalid_option", "Cannot enqueue with both runAt and delay", {
-      hint: "Give one of the two.",
-    });
+    throw invalidOption("Cannot enqueue with both runAt and delay", "Give one of the two.");
   }
   const job: NewJob = {
     id: newId("job"),
@@ -98,12 +96,8 @@ export function buildJob(
 
 /** A name that `strictNames` refuses. */
 export function unknownJob(name: string, known: Iterable<string>): DispatchError {
-  const names = [...known];
-  const similar = nearest(name, names);
   return new DispatchError("unknown_job", `Cannot enqueue ${show(name)}: no such job`, {
-    hint: similar === null
-      ? `Registered are ${listNames(names)}.`
-      : `Did you mean ${JSON.stringify(similar)}?`,
+    hint: suggest(name, [...known]),
   });
 }
 
@@ -129,25 +123,28 @@ export async function buildMany(
 
 /** An item of `enqueueMany` that brings a transaction along: they are written together or not at all. */
 function oneTransaction(): DispatchError {
-  return new DispatchError("invalid_option", "it has a transaction of its own", {
-    hint: "Pass tx beside the items: enqueueMany(items, { tx }).",
-  });
+  return invalidOption(
+    "it has a transaction of its own",
+    "Pass tx beside the items: enqueueMany(items, { tx }).",
+  );
 }
 
 function checkUniqueKey(key: unknown): string {
   if (isLabel(key, 500)) return key;
-  throw new DispatchError("invalid_option", `Cannot use ${show(key)} as a unique key`, {
-    hint: "Expected a text of 1 to 500 characters, without NUL.",
-  });
+  throw invalidOption(
+    `Cannot use ${show(key)} as a unique key`,
+    "Expected a text of 1 to 500 characters, without NUL.",
+  );
 }
 
 function checkTags(tags: unknown): readonly string[] {
   const fits = Array.isArray(tags) && tags.length <= 50 &&
     tags.every((tag) => isLabel(tag, 200));
   if (fits) return [...tags]; // the write may come after the caller has changed them
-  throw new DispatchError("invalid_option", `Cannot use ${show(tags)} as tags`, {
-    hint: "Expected at most 50 texts of 1 to 200 characters, without NUL.",
-  });
+  throw invalidOption(
+    `Cannot use ${show(tags)} as tags`,
+    "Expected at most 50 texts of 1 to 200 characters, without NUL.",
+  );
 }
 
 function checkScope(scope: Scope): Scope {
@@ -156,7 +153,8 @@ function checkScope(scope: Scope): Scope {
     const { appId, orgId } = scope;
     return { ...(appId !== undefined && { appId }), ...(orgId !== undefined && { orgId }) };
   }
-  throw new DispatchError("invalid_option", `Cannot use ${show(scope)} as a scope`, {
-    hint: "Expected { appId, orgId }, each a text of 1 to 200 characters or left out.",
-  });
+  throw invalidOption(
+    `Cannot use ${show(scope)} as a scope`,
+    "Expected { appId, orgId }, each a text of 1 to 200 characters or left out.",
+  );
 }

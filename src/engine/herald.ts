@@ -6,9 +6,8 @@ import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { isRunName } from "../core/run.ts";
 import { Execution } from "./execution.ts";
-import type { Lifecycle } from "./lifecycle.ts";
+import { type Lifecycle, runInfo } from "./lifecycle.ts";
 import type { Results } from "./results.ts";
-import { runInfo } from "./run_support.ts";
 import type { Settled } from "./settler.ts";
 
 /** Whom a herald tells. */
@@ -16,7 +15,8 @@ export interface HeraldOptions {
   readonly lifecycle: Lifecycle;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly results: Results;
+  /** `null` while nobody waits for any. */
+  readonly results: () => Results | null;
 }
 
 /**
@@ -27,7 +27,7 @@ export class Herald {
   readonly #lifecycle: Lifecycle;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #results: Results;
+  readonly #results: () => Results | null;
 
   constructor({ lifecycle, clock, logger, results }: HeraldOptions) {
     this.#lifecycle = lifecycle;
@@ -57,7 +57,8 @@ export class Herald {
     switch (outcome.kind) {
       case "complete":
         if (
-          this.#results.empty && !this.#lifecycle.wants("onJobCompleted") && !isRunName(job.name)
+          (this.#results()?.empty ?? true) && !this.#lifecycle.wants("onJobCompleted") &&
+          !isRunName(job.name)
         ) {
           return;
         }
@@ -96,14 +97,18 @@ export class Herald {
   }
 
   #cancelled(job: JobRecord, message: string): void {
-    this.#results.notify({ ...job, state: "cancelled", failure: { code: "cancelled", message } });
+    this.#results()?.notify({
+      ...job,
+      state: "cancelled",
+      failure: { code: "cancelled", message },
+    });
   }
 
   #completed(job: JobRecord, claim: object): void {
-    this.#results.notify(job);
+    this.#results()?.notify(job);
     if (isRunName(job.name)) {
       const durationMs = job.completedAt! - job.createdAt;
-      return this.#lifecycle.emitRun("onWorkflowCompleted", runInfo(job), { durationMs });
+      return this.#lifecycle.tell("onWorkflowCompleted", runInfo(job), { durationMs });
     }
     if (!this.#lifecycle.wants("onJobCompleted")) return;
     const durationMs = claim instanceof Execution ? job.completedAt! - claim.startedAt : 0;
@@ -131,9 +136,9 @@ export class Herald {
       code,
       error,
     });
-    this.#results.notify(record);
+    this.#results()?.notify(record);
     const isRun = isRunName(record.name);
-    if (isRun) this.#lifecycle.emitRun("onWorkflowFailed", runInfo(record), { error });
+    if (isRun) this.#lifecycle.tell("onWorkflowFailed", runInfo(record), { error });
     if (!this.#lifecycle.wants("onJobFailed") && !this.#lifecycle.wants("onJobDlq")) return;
     const job = toJob(record);
     if (!isRun) this.#lifecycle.emit("onJobFailed", job, { error, durationMs });
@@ -143,7 +148,7 @@ export class Herald {
   /** A job was taken back from a dead worker. */
   rescued(job: JobRecord): void {
     if (job.state === "failed") this.#died(job, 0);
-    else this.#results.notify(job);
+    else this.#results()?.notify(job);
   }
 
   /** An attempt begins. */

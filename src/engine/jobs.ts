@@ -1,4 +1,4 @@
-import { DispatchError, show } from "../core/errors.ts";
+import { invalidOption, show } from "../core/errors.ts";
 import { checkId } from "../core/id.ts";
 import {
   type Job,
@@ -51,12 +51,9 @@ export class Jobs {
   async list(filter: JobFilter = {}): Promise<List<Job>> {
     const { state, queue, name } = filter;
     if (state !== undefined && !JOB_STATES.includes(state)) {
-      throw new DispatchError(
-        "invalid_option",
+      throw invalidOption(
         `Cannot list jobs of state ${show(state)}`,
-        {
-          hint: `Known states are ${listNames(JOB_STATES)}.`,
-        },
+        `Known states are ${listNames(JOB_STATES)}.`,
       );
     }
     if (queue !== undefined) checkQueue(queue);

@@ -1,6 +1,8 @@
 import { messageOf } from "../core/errors.ts";
-import type { Job } from "../core/job.ts";
+import { withPrefix } from "../core/id.ts";
+import type { Job, JobRecord } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
+import { parseRunName } from "../core/run.ts";
 
 /** What happened to a job, besides the job itself. */
 export interface JobDetails {
@@ -83,11 +85,15 @@ export interface LifecycleExtension {
   onShutdown?(): unknown;
 }
 
-/** Which events of runs hooks are told of, apart from those of steps. */
-export type RunHook = "onWorkflowStarted" | "onWorkflowCompleted" | "onWorkflowFailed";
-
 /** Which job events there are. */
 export type JobHook = keyof JobDetails;
+
+/** Which events of runs there are. */
+type RunHook = Extract<keyof LifecycleExtension, `onWorkflow${string}`>;
+
+type Hook = Exclude<keyof LifecycleExtension, "name">;
+
+type HookArguments<Name extends Hook> = Parameters<NonNullable<LifecycleExtension[Name]>>;
 
 /** One event of {@link Engine.subscribe}. */
 export type LifecycleEvent = {
@@ -121,58 +127,41 @@ export class Lifecycle {
 
   /** False where nobody wants to know: the job then need not be described. */
   wants(hook: JobHook): boolean {
-    return this.#listeners.size > 0 ||
-      this.#extensions.some((extension) => extension[hook] !== undefined);
+    if (this.#listeners.size > 0) return true;
+    if (this.#extensions.length === 0) return false;
+    for (const extension of this.#extensions) if (extension[hook] !== undefined) return true;
+    return false;
   }
 
+  /** Tells of a job: hooks and listeners. */
   emit<Hook extends JobHook>(hook: Hook, job: Job, detail: JobDetails[Hook]): void {
-    for (const extension of this.#extensions) {
-      const call = extension[hook] as ((job: Job, detail: JobDetails[Hook]) => unknown) | undefined;
-      if (call !== undefined) {
-        void this.#call(extension, hook, () => call.call(extension, job, detail));
-      }
-    }
+    this.#tell(hook, job, detail);
     const event = { type: hook, at: new Date(), job, detail } as LifecycleEvent;
     for (const listener of this.#listeners) listener(event);
   }
 
   /** Tells hooks of a run. */
-  emitRun(hook: RunHook, run: RunInfo, detail: { durationMs?: number; error?: string } = {}): void {
-    for (const extension of this.#extensions) {
-      const call = extension[hook] as ((run: RunInfo, detail: object) => unknown) | undefined;
-      if (call !== undefined) {
-        void this.#call(extension, hook, () => call.call(extension, run, detail));
-      }
-    }
-  }
-
-  /** Tells hooks that a step of a run has ended. */
-  emitStep(
-    run: RunInfo,
-    { name, durationMs, error }: { name: string; durationMs: number; error: string | null },
-  ): void {
-    for (const extension of this.#extensions) {
-      if (error === null && extension.onWorkflowStepCompleted !== undefined) {
-        const tell = () => extension.onWorkflowStepCompleted!(run, { name, durationMs });
-        void this.#call(extension, "onWorkflowStepCompleted", tell);
-      }
-      if (error !== null && extension.onWorkflowStepFailed !== undefined) {
-        const tell = () => extension.onWorkflowStepFailed!(run, { name, error });
-        void this.#call(extension, "onWorkflowStepFailed", tell);
-      }
-    }
+  tell<Hook extends RunHook>(hook: Hook, ...what: HookArguments<Hook>): void {
+    this.#tell(hook, ...what);
   }
 
   /** Tells everyone that the engine stops, and waits for them. */
   async shutdown(): Promise<void> {
+    for (const extension of this.#extensions) await this.#call(extension, "onShutdown", []);
+  }
+
+  #tell(hook: Hook, ...what: unknown[]): void {
     for (const extension of this.#extensions) {
-      await this.#call(extension, "onShutdown", () => extension.onShutdown?.());
+      if (extension[hook] !== undefined) void this.#call(extension, hook, what);
     }
   }
 
-  async #call(extension: LifecycleExtension, hook: string, call: () => unknown): Promise<void> {
+  async #call(extension: LifecycleExtension, hook: Hook, what: unknown[]): Promise<void> {
     try {
-      await call();
+      await (extension[hook] as ((...what: unknown[]) => unknown) | undefined)?.apply(
+        extension,
+        what,
+      );
     } catch (thrown) {
       this.#logger.error("a lifecycle extension threw", {
         extension: extension.name,
@@ -181,4 +170,9 @@ export class Lifecycle {
       });
     }
   }
+}
+
+/** What hooks are told of a run, by its job. */
+export function runInfo({ id, name }: Pick<JobRecord, "id" | "name">): RunInfo {
+  return { id: withPrefix("run", id), name: parseRunName(name).name };
 }

@@ -1,4 +1,4 @@
-import { DispatchError, show } from "../core/errors.ts";
+import { invalidOption, show } from "../core/errors.ts";
 import type { Page } from "../store/store.ts";
 
 /** Which part of a list to read. */
@@ -27,14 +27,13 @@ export function readPage({ limit = 50, offset = 0, cursor }: ListOptions): {
   cursor?: string;
 } {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new DispatchError("invalid_option", `Cannot list ${show(limit)} records at once`, {
-      hint: `limit is a whole number from 1 to ${MAX_LIMIT}.`,
-    });
+    throw invalidOption(
+      `Cannot list ${show(limit)} records at once`,
+      `limit is a whole number from 1 to ${MAX_LIMIT}.`,
+    );
   }
   if (!Number.isSafeInteger(offset) || offset < 0) {
-    throw new DispatchError("invalid_option", `Cannot skip ${show(offset)} records`, {
-      hint: "offset is a whole number from 0.",
-    });
+    throw invalidOption(`Cannot skip ${show(offset)} records`, "offset is a whole number from 0.");
   }
   return { limit, offset, cursor };
 }

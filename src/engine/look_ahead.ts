@@ -1,7 +1,7 @@
 /** Work for so long is claimed ahead of free slots. */
 const HORIZON_MS = 50;
 /** At most so many jobs wait in this process for a slot. */
-const MAX_AHEAD = 1000;
+const MAX_AHEAD = 2000;
 /** Weight of the latest job in the average. */
 const WEIGHT = 0.1;
 
@@ -48,7 +48,9 @@ export class LookAhead {
     if (ahead >= free && ahead * 2 > size) return 0;
     // What is not settled stays within bounds also where the store cannot keep up.
     const budget = Math.floor(1.5 * size) + 2 * slots - ahead - unsettled;
-    return Math.max(0, Math.min(budget, free + size - ahead, Math.max(free, size >> 1)));
+    const room = Math.min(budget, free + size - ahead, Math.max(free, size >> 1));
+    // A small claim costs almost what a large one does, and while others run there is time for that.
+    return room < size >> 2 && ahead + unsettled > 0 ? 0 : Math.max(0, room);
   }
 
   #size(slots: number): number {

@@ -1,7 +1,7 @@
 /** The part of an engine that exists between start and stop: one store, and what works on it. */
 
 import { endsWithin } from "../core/clock.ts";
-import { DispatchError } from "../core/errors.ts";
+import { invalidOption, messageOf } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { JobRecord, NewJob } from "../core/job.ts";
 import type { Store, StoreTransactions } from "../store/store.ts";
@@ -10,16 +10,16 @@ import { createBatcher } from "./batcher.ts";
 import { Claimer } from "./claimer.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Engine } from "./engine.ts";
-import { buildJob } from "./enqueue.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Herald } from "./herald.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { Maintenance } from "./maintenance.ts";
+import { lazyResults } from "./on_demand.ts";
 import type { EngineSettings } from "./options.ts";
-import { Results } from "./results.ts";
-import { RunSupport } from "./run_support.ts";
+import type { Results } from "./results.ts";
 import { type Ended, type Settled, Settler } from "./settler.ts";
 import { Worker } from "./worker.ts";
+import { gateToWorkflows, requireRuns, type Workflows } from "./workflows.ts";
 
 /** Concurrent enqueues share a write of at most so many jobs. */
 const ENQUEUE_BATCH = 1000;
@@ -29,14 +29,20 @@ const MIN_PATIENCE_MS = 1000;
 
 export class Machinery {
   readonly store: Store;
-  readonly results: Results;
+  /** Those who wait for jobs to end; null until somebody does. */
+  results: Results | null = null;
+  /** Loads what they need, when the first of them comes. */
+  readonly waiting: () => Promise<Results>;
   /** Stores one job, together with whatever else is enqueued at the moment. */
   readonly enqueue: (job: NewJob) => Promise<JobRecord>;
-  /** What runs of workflows need; `null` where the store keeps none. */
-  readonly runs: RunSupport | null;
+  /** What runs of workflows need. */
+  readonly workflows: Workflows;
+  /** Told of the store's hints beside the worker: slices whose steps wait for what others do. */
+  readonly lookers = new Set<(queue: string) => void>();
   /** `null` where this process only enqueues. */
   readonly worker: Worker | null;
   readonly #settings: EngineSettings;
+  readonly #definitions: Definitions;
   readonly #herald: Herald;
   readonly #settler: Settler;
   readonly #heartbeat: Heartbeat;
@@ -44,6 +50,7 @@ export class Machinery {
   #unwake: (() => Promise<void>) | null = null;
   #starting: Promise<void> | undefined;
   #stopping = false;
+  #stopped = false;
 
   constructor(options: {
     engine: Engine;
@@ -51,84 +58,53 @@ export class Machinery {
     settings: EngineSettings;
     lifecycle: Lifecycle;
     definitions: Definitions;
-    ambient: Ambient;
+    ambient?: Ambient;
   }) {
-    const { engine, store, settings, lifecycle, ambient } = options;
-    const definitions = options.definitions.jobs;
+    const { engine, store, settings, lifecycle } = options;
     const { jobs, maxPayloadBytes } = store;
-    const { clock, logger, leaseMs, pollMs, maxPollMs } = settings;
+    const definitions = options.definitions.jobs;
+    const common = { ...settings, store, jobs, maxPayloadBytes, definitions, lifecycle };
     this.store = store;
     this.#settings = settings;
+    this.#definitions = options.definitions;
     this.enqueue = createBatcher(
       (batch) => jobs.enqueue(batch),
       ENQUEUE_BATCH,
       (batch) => jobs.get(batch.map((job) => job.id)),
     );
-    this.results = new Results({ jobs, clock, logger, pollMs, maxPollMs });
-    this.#herald = new Herald({ lifecycle, clock, logger, results: this.results });
-    this.runs = store.runs === undefined ? null : new RunSupport({
-      store,
-      logger,
-      lifecycle,
-      ambient,
-      buildRun: (workflow, input, runOptions) => {
-        const job = options.definitions.runJob(workflow);
-        return buildJob(job.name, job, input, runOptions, maxPayloadBytes);
-      },
+    this.waiting = lazyResults(common, (results) => {
+      this.results = results;
+      if (this.#stopped) results.stop();
     });
+    this.#herald = new Herald({ ...common, results: () => this.results });
+    this.workflows = gateToWorkflows({ ...options, machinery: this, logger: settings.logger });
     this.#settler = new Settler({
-      store,
-      clock,
-      logger,
+      ...common,
       onSettled: (ended, status) => this.#onSettled(ended, status),
     });
     this.#heartbeat = new Heartbeat({
-      jobs,
-      clock,
-      logger,
-      leaseMs,
+      ...common,
       intervalMs: settings.heartbeatMs,
       claims: () => [...this.worker?.claims() ?? [], ...this.#settler.claims()],
       onStatus: (lease, status) =>
         status === "lost" ? this.worker?.lost(lease) : this.worker?.cancel(lease.jobId),
     });
     this.#maintenance = new Maintenance({
-      store,
-      clock,
-      logger,
+      ...common,
       rescueMs: settings.heartbeatMs,
-      retention: settings.retention,
       names: () => [...definitions.keys()],
       mayRescue: () => this.#heartbeat.isFresh(),
       onRescued: (job) => this.#herald.rescued(job),
       afterRescue: () => void this.worker?.claimSuspect(),
     });
     this.worker = settings.concurrency === 0 ? null : new Worker({
-      ...settings,
-      definitions,
-      claimer: new Claimer({
-        id: newId("wkr"),
-        jobs,
-        queues: settings.queues,
-        definitions,
-        leaseMs,
-        pollMs,
-        maxPollMs,
-        logger,
-      }),
-      rules: {
-        middleware: settings.middleware,
-        backoff: settings.backoff,
-        maxPayloadBytes,
-        clock,
-        logger,
-        runs: this.runs,
-      },
+      ...common,
+      claimer: new Claimer({ ...common, id: newId("wkr") }),
+      rules: { ...common, workflows: this.workflows },
       settler: this.#settler,
       host: {
+        ...common,
         engine,
-        clock,
-        maxPayloadBytes,
         report: (lease, progress) => this.#heartbeat.report(lease, progress),
         complete: (lease, work) => this.transactions().complete(lease, work),
       },
@@ -145,12 +121,27 @@ export class Machinery {
   transactions(): StoreTransactions {
     const { name, transactions } = this.store;
     if (transactions !== undefined) return transactions;
-    throw new DispatchError(
-      "invalid_option",
+    throw invalidOption(
       `Cannot use a transaction: the ${name} store has none`,
-      {
-        hint: "Leave tx out, or use a store in a database.",
-      },
+      "Leave tx out, or use a store in a database.",
+    );
+  }
+
+  /** Somebody has cancelled a job. */
+  cancelled(job: JobRecord): void {
+    this.worker?.cancel(job.id);
+    this.results?.notify(job);
+  }
+
+  /**
+   * A workflow is registered: what its runs need is loaded, so that none has to wait for it.
+   *
+   * @throws {DispatchError} `workflows_not_supported`
+   */
+  expectRuns(): void {
+    requireRuns(this.store);
+    this.workflows().catch((thrown) =>
+      this.#settings.logger.error("runs of a workflow cannot be run", { error: messageOf(thrown) })
     );
   }
 
@@ -179,15 +170,20 @@ export class Machinery {
       });
     }
     await Promise.all([rest, endsWithin(clock, MIN_PATIENCE_MS, this.#heartbeat.stop())]);
-    this.results.stop();
+    this.#stopped = true;
+    this.results?.stop();
   }
 
   async #start(): Promise<void> {
+    if (this.#definitions.workflowNames.length > 0) await this.workflows();
     for (const [name, limits] of this.#settings.queueLimits) {
       await this.store.queues.configure(name, limits);
     }
     if (this.worker === null || this.#stopping) return;
-    this.#unwake = await this.store.onWake?.((queue) => this.worker?.wake(queue)) ?? null;
+    this.#unwake = await this.store.onWake?.((queue) => {
+      this.worker?.wake(queue);
+      for (const look of this.lookers) look(queue);
+    }) ?? null;
     if (this.#stopping) return this.#unwake?.();
     this.#heartbeat.start();
     await this.#maintenance.start();

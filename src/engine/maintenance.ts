@@ -5,7 +5,7 @@ import type { Logger } from "../core/logger.ts";
 import { parseRunName } from "../core/run.ts";
 import type { Store } from "../store/store.ts";
 import { every } from "./every.ts";
-import type { RetentionMs } from "./retention.ts";
+import { type RetentionMs, UNSERVED_AFTER_MS } from "./retention.ts";
 
 const RESCUE_BATCH = 200;
 /**
@@ -15,8 +15,6 @@ const RESCUE_BATCH = 200;
 const SUSPECTS_EVERY = 3;
 const PRUNE_BATCH = 1000;
 const PRUNE_EVERY_MS = 60_000;
-/** Runs that have been due for so long and were not claimed wait for a version that nobody serves. */
-export const UNSERVED_AFTER_MS = 30_000;
 
 /** What maintenance is made of. */
 export interface MaintenanceOptions {

@@ -1,12 +1,12 @@
 import { type Backoff, defaultBackoff } from "../core/backoff.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
-import { DispatchError, show } from "../core/errors.ts";
+import { DispatchError, invalidOption, show } from "../core/errors.ts";
 import { consoleLogger, harmless, type Logger } from "../core/logger.ts";
 import { checkQueue } from "../core/name.ts";
 import type { LifecycleExtension } from "./lifecycle.ts";
 import { compose, type Middleware } from "./middleware/compose.ts";
-import { checkLimits, type QueueLimits } from "./queues.ts";
+import { checkLimits, type QueueLimits } from "./queue_limits.ts";
 import { parseRetention, type Retention, type RetentionMs } from "./retention.ts";
 
 /** What tunes an engine. Every field has a default that suits most applications. */
@@ -89,10 +89,9 @@ export function readOptions(options: EngineOptions): EngineSettings {
     clock: options.clock ?? systemClock,
   };
   if (settings.heartbeatMs * 2 > settings.leaseMs) {
-    throw new DispatchError(
-      "invalid_option",
+    throw invalidOption(
       `Cannot keep leases of ${settings.leaseMs} ms with a heartbeat every ${settings.heartbeatMs} ms`,
-      { hint: "leaseDuration must be at least twice heartbeatInterval; three times is usual." },
+      "leaseDuration must be at least twice heartbeatInterval; three times is usual.",
     );
   }
   return settings;

@@ -1,13 +1,7 @@
-import { DispatchError, show } from "../core/errors.ts";
 import { checkQueue } from "../core/name.ts";
 import type { Queue } from "../core/queue.ts";
 import type { Store } from "../store/store.ts";
-
-/** What can be set for a queue. */
-export interface QueueLimits {
-  /** How many of its jobs run at once, over all workers of the store; `null` is no limit. */
-  concurrency?: number | null;
-}
+import { checkLimits, type QueueLimits } from "./queue_limits.ts";
 
 /** Looks at queues, holds them and limits them: `engine.queues`. Settings are kept in the store. */
 export class Queues {
@@ -53,15 +47,4 @@ export class Queues {
     const { concurrency } = checkLimits(checkQueue(name), limits);
     await this.#store().queues.configure(name, concurrency === undefined ? {} : { concurrency });
   }
-}
-
-/** @throws {DispatchError} `invalid_concurrency` */
-export function checkLimits(name: string, { concurrency }: QueueLimits): QueueLimits {
-  if (concurrency === undefined || concurrency === null) return { concurrency };
-  if (Number.isInteger(concurrency) && concurrency >= 1) return { concurrency };
-  throw new DispatchError(
-    "invalid_concurrency",
-    `Cannot limit queue ${JSON.stringify(name)} to ${show(concurrency)} jobs at once`,
-    { hint: "Expected a whole number from 1, or null for no limit; pause the queue to stop it." },
-  );
 }

@@ -21,6 +21,9 @@ export interface RetentionMs extends RetentionAges {
   readonly events: number | null;
 }
 
+/** Runs that have been due for so long and were not claimed wait for a version that nobody serves. */
+export const UNSERVED_AFTER_MS = 30_000;
+
 const DEFAULTS: Required<Retention> = {
   completed: "1d",
   failed: "14d",

@@ -1,6 +1,6 @@
 /** One slice of a run, to one outcome: what a job's attempt is to a job. */
 
-import { type DispatchError, messageOf } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import { encodeJson } from "../core/json.ts";
 import {
   decideFailure,
@@ -9,66 +9,61 @@ import {
   type Outcome,
   toFailure,
 } from "../core/outcome.ts";
-import type { Rewind, RunRecord } from "../core/run.ts";
+import type { Rewind } from "../core/run.ts";
+import type { RunRest } from "../store/store.ts";
 import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { undoSlice } from "../workflow/saga.ts";
 import { runSlice, type SliceEnd } from "../workflow/slice.ts";
-import type { AttemptRules } from "./attempt.ts";
+import { abortedOutcome, type AttemptRules, REFUSED_DELAY_MS, timedOut } from "./attempt.ts";
 import { checkInput } from "./check_input.ts";
 import type { Execution } from "./execution.ts";
-
-/** A run whose store does not take its writes comes back after that. */
-const REFUSED_DELAY_MS = 1000;
+import type { RunEngine } from "./run_engine.ts";
 
 /** Runs one slice of a claimed run. */
 export async function attemptRun(
+  engine: RunEngine,
   execution: Execution,
   workflow: AnyWorkflowDefinition,
   rules: AttemptRules,
 ): Promise<Outcome> {
-  const support = rules.runs!;
   const backoff = workflow.backoff ?? rules.backoff;
-  try {
-    const record = await support.get(execution.id);
-    if (record === null) return { kind: "release", delayMs: REFUSED_DELAY_MS }; // and it is lost
-    const input = await checkInput(workflow, execution.payload);
-    if (input.refused) return giveUp(toFailure(input.refused, "invalid_payload"), null, false);
-    const slice = new RunAttempt(execution, workflow, { ...rules, backoff }, record, input.input);
-    return await (record.compensating ? slice.undo() : slice.forward());
-  } catch (thrown) { // nothing that the run has done: the store, or the schema
-    rules.logger.warn("could not run a slice of a run", {
-      run: execution.id,
-      error: messageOf(thrown),
-    });
-    return { kind: "release", delayMs: REFUSED_DELAY_MS };
-  }
+  const rest = await engine.resume(execution.id);
+  const input = await checkInput(workflow, execution.payload);
+  if (input.refused) return giveUp(toFailure(input.refused, "invalid_payload"), null, false);
+  const own = { ...rules, backoff };
+  const slice = new RunAttempt(engine, execution, workflow, own, rest, input.input);
+  return await (rest.compensating ? slice.undo() : slice.forward());
 }
 
 class RunAttempt {
+  readonly #engine: RunEngine;
   readonly #execution: Execution;
   readonly #workflow: AnyWorkflowDefinition;
   readonly #rules: AttemptRules;
-  readonly #record: RunRecord;
+  readonly #rest: RunRest;
   readonly #input: unknown;
 
   constructor(
+    engine: RunEngine,
     execution: Execution,
     workflow: AnyWorkflowDefinition,
     rules: AttemptRules,
-    record: RunRecord,
+    rest: RunRest,
     input: unknown,
   ) {
+    this.#engine = engine;
     this.#execution = execution;
     this.#workflow = workflow;
     this.#rules = rules;
-    this.#record = record;
+    this.#rest = rest;
     this.#input = input;
   }
 
   /** Does what the handler says, as far as it comes. */
   async forward(): Promise<Outcome> {
     const { job } = this.#execution;
-    const deadline = job.timeoutMs === 0 ? null : this.#record.since + job.timeoutMs;
+    const since = this.#rest.since ?? job.createdAt;
+    const deadline = job.timeoutMs === 0 ? null : since + job.timeoutMs;
     if (deadline !== null) {
       const leftMs = deadline - job.startedAt!;
       if (leftMs <= 0) return timedOut(job.timeoutMs);
@@ -83,7 +78,7 @@ class RunAttempt {
       case "parked":
         return { kind: "park", timed: end.timed, accepted: end.accepted, deadline };
       case "aborted":
-        return abortedRun(this.#execution.abortReason!, job.timeoutMs);
+        return abortedOutcome(this.#execution, this.#execution.abortReason!, this.#rules.backoff);
       case "refused":
         return this.#refused(end.error);
     }
@@ -91,8 +86,8 @@ class RunAttempt {
 
   /** Undoes what it did, as far as it comes. */
   async undo(): Promise<Outcome> {
-    const end = await undoSlice(this.#workflow, this.#input, this.#host());
-    const { cause } = this.#record;
+    const end = await undoSlice(this.#workflow, this.#input, this.#host(), this.#rest.checkpoints);
+    const { cause } = this.#rest;
     switch (end.kind) {
       case "undone":
         return cause === null
@@ -112,18 +107,18 @@ class RunAttempt {
   }
 
   #host() {
-    return this.#rules.runs!.host(this.#execution, this.#rules, this.#rules.clock);
+    return this.#engine.host(this.#execution, this.#rules);
   }
 
   /** A slice goes through the middleware as an attempt of a job does; when it parks, as undefined. */
   async #throughMiddleware(): Promise<SliceEnd> {
-    const host = this.#host();
+    const run = () => runSlice(this.#workflow, this.#input, this.#host(), this.#rest.checkpoints);
     const { middleware } = this.#rules;
-    if (middleware === null) return await runSlice(this.#workflow, this.#input, host);
+    if (middleware === null) return await run();
     let end: SliceEnd | null = null;
     try {
       const output = await middleware(this.#execution, async () => {
-        end = await runSlice(this.#workflow, this.#input, host);
+        end = await run();
         if (end.kind === "failed") throw end.thrown;
         return end.kind === "completed" ? end.output : undefined;
       });
@@ -168,24 +163,6 @@ class RunAttempt {
 /** The flow of control hides assignments in callbacks from the compiler. */
 function ended(end: SliceEnd | null): SliceEnd | null {
   return end;
-}
-
-/** The end of a run that was asked to stop. */
-export function abortedRun(reason: DispatchError, timeoutMs: number): Outcome {
-  switch (reason.code) {
-    case "cancelled":
-      return { kind: "cancel", reason: reason.message };
-    case "timeout":
-      return timedOut(timeoutMs);
-    default: // stopping a worker is never a failure
-      return { kind: "release", delayMs: 0 };
-  }
-}
-
-function timedOut(timeoutMs: number): Outcome {
-  const message = `The run took longer than its limit of ${timeoutMs} ms`;
-  // Which of its steps can be undone only a replay can tell.
-  return { kind: "compensate", cause: { code: "timeout", message } };
 }
 
 /** A run that failed for good: what can be undone is undone first. */

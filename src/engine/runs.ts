@@ -1,22 +1,14 @@
-import { DispatchError, notFound, show } from "../core/errors.ts";
-import { checkId, withPrefix } from "../core/id.ts";
+import { DispatchError, invalidOption, notFound, show } from "../core/errors.ts";
 import type { JobRecord } from "../core/job.ts";
 import { decodeJson, type Json } from "../core/json.ts";
-import { checkWorkflowName, listNames, nearest } from "../core/name.ts";
-import {
-  type Checkpoint,
-  type Run,
-  RUN_STATES,
-  type RunRecord,
-  type RunState,
-  type RunStep,
-  toRun,
-  toRunStep,
-} from "../core/run.ts";
+import { listNames, suggest } from "../core/name.ts";
+import { type Checkpoint, jobIdOf, type RunState } from "../core/run.ts";
+import { type Run, RUN_STATES, type RunStep, toRun, toRunStep } from "../core/run_view.ts";
+import { checkWorkflowName } from "../core/workflow_name.ts";
 import type { RunStore, Store } from "../store/store.ts";
 import { PAGE_SIZE } from "../workflow/host.ts";
 import { type List, type ListOptions, readPage, toList } from "./list.ts";
-import { requireRuns } from "./run_support.ts";
+import { requireRuns } from "./workflows.ts";
 
 /** Which runs to list. */
 export interface RunFilter extends ListOptions {
@@ -40,17 +32,15 @@ export interface RunMessage {
 
 /** Looks at runs of workflows and changes their course: `engine.runs`. */
 export class Runs {
-  readonly #store: () => Store;
+  readonly #store: Store;
+  readonly #runs: RunStore;
   readonly #names: () => string[];
   readonly #onCancelled: (job: JobRecord) => void;
 
   /** Made by the engine. */
-  constructor(
-    store: () => Store,
-    names: () => string[],
-    onCancelled: (job: JobRecord) => void,
-  ) {
+  constructor(store: Store, names: () => string[], onCancelled: (job: JobRecord) => void) {
     this.#store = store;
+    this.#runs = requireRuns(store).runs;
     this.#names = names;
     this.#onCancelled = onCancelled;
   }
@@ -66,7 +56,7 @@ export class Runs {
    * @throws {DispatchError} `invalid_id`, `workflows_not_supported`
    */
   async get(id: string): Promise<Run | null> {
-    const [record] = await this.#runs().get([jobIdOf(id)]);
+    const [record] = await this.#runs.get([jobIdOf(id)]);
     return record === null ? null : toRun(record);
   }
 
@@ -78,13 +68,14 @@ export class Runs {
   async list(filter: RunFilter = {}): Promise<List<Run>> {
     const { state, name, parentRunId } = filter;
     if (state !== undefined && !RUN_STATES.includes(state)) {
-      throw new DispatchError("invalid_option", `Cannot list runs of state ${show(state)}`, {
-        hint: `Known states are ${listNames(RUN_STATES)}.`,
-      });
+      throw invalidOption(
+        `Cannot list runs of state ${show(state)}`,
+        `Known states are ${listNames(RUN_STATES)}.`,
+      );
     }
     if (name !== undefined) checkWorkflowName(name);
     const parentId = parentRunId === undefined ? undefined : jobIdOf(parentRunId);
-    const page = await this.#runs().list({ state, name, parentId, ...readPage(filter) });
+    const page = await this.#runs.list({ state, name, parentId, ...readPage(filter) });
     return toList(page, toRun);
   }
 
@@ -120,7 +111,7 @@ export class Runs {
    */
   async replayFrom(id: string, step: string): Promise<Run> {
     const { position } = await this.#step(id, step);
-    return toRun(await this.#runs().rewind(jobIdOf(id), position));
+    return toRun(await this.#runs.rewind(jobIdOf(id), position));
   }
 
   /**
@@ -131,7 +122,7 @@ export class Runs {
    */
   async cancel(id: string, options: { compensate?: boolean } = {}): Promise<Run> {
     const jobId = jobIdOf(id);
-    const runs = this.#runs();
+    const runs = this.#runs;
     if (options.compensate) {
       const record = await runs.compensate(jobId);
       if (record.job.cancelRequested) this.#onCancelled(record.job);
@@ -139,7 +130,7 @@ export class Runs {
     }
     const [before] = await runs.get([jobId]);
     if (before === null) throw notFound("run", id);
-    this.#onCancelled(await this.#store().jobs.cancel(jobId));
+    this.#onCancelled(await this.#store.jobs.cancel(jobId));
     const [record] = await runs.get([jobId]);
     return toRun(record ?? before);
   }
@@ -177,16 +168,15 @@ export class Runs {
     const found = checkpoints.find((step) => step.position >= 0 && step.name === name);
     if (found !== undefined) return found;
     const names = checkpoints.filter(({ position }) => position >= 0).map((step) => step.name);
-    const similar = nearest(name, names);
     throw new DispatchError("not_found", `Cannot find step ${show(name)} of ${id}`, {
-      hint: similar === null ? "Its timeline lists them." : `Did you mean ${show(similar)}?`,
+      hint: suggest(name, names, "Its timeline lists them."),
     });
   }
 
   /** In the order of their calls. */
   async #checkpoints(id: string, after?: number): Promise<Checkpoint[]> {
     const jobId = jobIdOf(id);
-    const runs = this.#runs();
+    const runs = this.#runs;
     const all: Checkpoint[] = [];
     for (;;) {
       const behind = all.at(-1)?.position ?? after ?? null;
@@ -202,25 +192,4 @@ export class Runs {
     }
     return all;
   }
-
-  #runs(): RunStore {
-    return requireRuns(this.#store()).runs;
-  }
-}
-
-/** A run that was just started, and of which nothing is known beside its job. */
-export function freshRun(job: JobRecord): RunRecord {
-  return {
-    job,
-    compensating: false,
-    cause: null,
-    parentId: null,
-    since: job.createdAt,
-    open: [],
-  };
-}
-
-/** @throws {DispatchError} `invalid_id` */
-export function jobIdOf(runId: string): string {
-  return withPrefix("job", checkId("run", runId));
 }

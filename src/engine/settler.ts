@@ -25,6 +25,8 @@ export interface Ended {
 export type Settled = SettleStatus | "given up";
 
 const MAX_BATCH = 1000;
+/** Where the store takes no outcomes, no more jobs are run than this. */
+const MAX_SIZE = 1500;
 /** After so many a settlement is given up: its lease runs out and a peer takes over. */
 const MAX_FAULTS = 10;
 /** Errors in a row until one settlement of a full batch is found to be the culprit: 500, 125, 31, 7, 1. */
@@ -71,6 +73,11 @@ export class Settler {
   /** Attempts that ended and are not written yet. */
   get size(): number {
     return this.#waiting.length + this.#underWay.length + this.#aside.size + this.#due.length;
+  }
+
+  /** True where the store has to take some first. */
+  get full(): boolean {
+    return this.size >= MAX_SIZE;
   }
 
   /** Those attempts: their leases are still to be extended. */

@@ -1,25 +1,24 @@
 import { type Duration, type Moment, parseDuration, parseMoment } from "../core/duration.ts";
-import { DispatchError, show } from "../core/errors.ts";
+import { invalidOption, show } from "../core/errors.ts";
 import { type Event, toEvent } from "../core/event.ts";
-import { checkId, newId } from "../core/id.ts";
-import type { NewJob, Scope } from "../core/job.ts";
+import { newId } from "../core/id.ts";
+import type { JobRecord, NewJob, Scope } from "../core/job.ts";
 import { encodeJson } from "../core/json.ts";
-import { checkStepName, isLabel } from "../core/name.ts";
-import { type Run, toRun } from "../core/run.ts";
-import type { AnyJobDefinition } from "./definition.ts";
-import { buildJob } from "./enqueue.ts";
-import type { Lifecycle } from "./lifecycle.ts";
-import type { Machinery } from "./machinery.ts";
-import { requireRuns, runInfo, type RunSupport } from "./run_support.ts";
-import { freshRun, jobIdOf } from "./runs.ts";
+import { isLabel } from "../core/name.ts";
+import { jobIdOf, type RunRecord } from "../core/run.ts";
+import { type Run, toRun } from "../core/run_view.ts";
+import { checkStepName } from "../core/workflow_name.ts";
+import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
+import { runInfo } from "./lifecycle.ts";
+import type { RunEngine } from "./run_engine.ts";
 
 /** What may be said of one run when it is started; the rest comes from its workflow. */
 export interface StartOptions {
   /** `run_…`, for who wants to know it before: a run that has it already is returned. */
   id?: string;
   /**
-   * While an unfinished run of the same workflow and version has this key, no second one is started:
-   * that run is returned in its place. At most 500 characters.
+   * While an unfinished run of the same workflow, of whatever version, has this key, no second one is
+   * started: that run is returned in its place. At most 500 characters.
    */
   uniqueKey?: string;
   /** Queue to wait in. */
@@ -46,27 +45,20 @@ export interface EventOptions {
 
 /** Starts a run: its job is enqueued, together with whatever else is enqueued at the moment. */
 export async function startRun(
-  machinery: Machinery,
-  lifecycle: Lifecycle,
-  definition: AnyJobDefinition,
+  engine: RunEngine,
+  workflow: AnyWorkflowDefinition | string,
   input: unknown,
   { id, ...options }: StartOptions,
 ): Promise<Run> {
-  const support = supportOf(machinery);
-  const built = await buildJob(
-    definition.name,
-    definition,
-    input,
-    options,
-    machinery.store.maxPayloadBytes,
-  );
+  const { machinery, lifecycle } = engine;
+  const built = await engine.build(workflow, input, options);
   const job: NewJob = {
     ...built,
     id: id === undefined ? built.id : jobIdOf(id),
     timeoutMs: built.timeoutMs === 0 ? 0 : built.timeoutMs + delayOf(options),
   };
   if (id !== undefined) {
-    const known = await support.get(job.id);
+    const known = await engine.get(job.id);
     if (known !== null) return toRun(known);
   }
   if (options.tx !== undefined) {
@@ -74,35 +66,41 @@ export async function startRun(
     return toRun(freshRun(record));
   }
   const record = await machinery.enqueue(job);
-  if (record.id !== job.id) return toRun(await support.get(record.id) ?? freshRun(record));
-  lifecycle.emitRun("onWorkflowStarted", runInfo(record));
+  if (record.id !== job.id) return toRun(await engine.get(record.id) ?? freshRun(record));
+  lifecycle.tell("onWorkflowStarted", runInfo(record));
   return toRun(freshRun(record));
 }
 
 /** Sends an event to one run, or to all that wait for it. */
 export async function publish(
-  started: () => Machinery,
+  engine: RunEngine,
   name: string,
   payload: unknown,
   { key, idempotencyKey }: EventOptions & { key?: string },
   runId: string | null,
 ): Promise<Event> {
-  const machinery = started();
-  const support = supportOf(machinery);
+  const { maxPayloadBytes } = engine.machinery.store;
   const event = {
     id: newId("evt"),
-    jobId: runId === null ? null : jobIdOf(checkId("run", runId)),
+    jobId: runId === null ? null : jobIdOf(runId),
     name: checkStepName(name),
     key: checkKey(key, "the key"),
-    payload: encodeJson(payload, "the payload of the event", machinery.store.maxPayloadBytes),
+    payload: encodeJson(payload, "the payload of the event", maxPayloadBytes),
     idempotencyKey: checkKey(idempotencyKey, "the idempotency key"),
   };
-  return toEvent(await support.publish(event));
+  return toEvent(await engine.keep(event));
 }
 
-function supportOf({ store, runs }: Machinery): RunSupport {
-  requireRuns(store);
-  return runs!;
+/** A run that was just started, and of which nothing is known beside its job. */
+function freshRun(job: JobRecord): RunRecord {
+  return {
+    job,
+    compensating: false,
+    cause: null,
+    parentId: null,
+    since: job.createdAt,
+    open: [],
+  };
 }
 
 /** The time limit of a run counts from when it may first run. */
@@ -114,7 +112,8 @@ function delayOf({ runAt, delay }: StartOptions): number {
 function checkKey(key: unknown, what: string): string | null {
   if (key === undefined) return null;
   if (isLabel(key, 200)) return key;
-  throw new DispatchError("invalid_option", `Cannot use ${show(key)} as ${what} of an event`, {
-    hint: "Expected a text of 1 to 200 characters, without NUL.",
-  });
+  throw invalidOption(
+    `Cannot use ${show(key)} as ${what} of an event`,
+    "Expected a text of 1 to 200 characters, without NUL.",
+  );
 }

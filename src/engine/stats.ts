@@ -1,7 +1,7 @@
 import type { JobCounts } from "../core/job.ts";
 import { noRuns, parseRunName, type RunCounts } from "../core/run.ts";
 import type { Store } from "../store/store.ts";
-import { UNSERVED_AFTER_MS } from "./maintenance.ts";
+import { UNSERVED_AFTER_MS } from "./retention.ts";
 
 /** Figures about everything in a store. */
 export interface Stats {

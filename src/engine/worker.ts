@@ -72,8 +72,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    const onIgnored = (execution: Execution) => this.#giveUp(execution);
-    this.#host = { ...options.host, graceMs: options.leaseMs, onIgnored };
+    this.#host = { ...options.host, graceMs: options.leaseMs, onIgnored: this.#giveUp.bind(this) };
   }
 
   /** Starts claiming. */
@@ -89,8 +88,9 @@ export class Worker {
     this.#wakeLoop?.();
   }
 
-  /** The store has written outcomes: there may be room again. */
+  /** The store has written an outcome: there may be room again. */
   settled(): void {
+    this.#fill();
     if (this.#mayHaveMore) this.#wakeLoop?.();
   }
 
@@ -192,10 +192,11 @@ export class Worker {
     if (this.#mayHaveMore) this.#wakeLoop?.();
   }
 
-  /** Starts what is ahead, as far as there are slots. */
+  /** Starts what is ahead, as far as there are slots, and room for what comes of it. */
   #fill(): void {
+    const { concurrency, settler } = this.#options;
     while (
-      this.#running.size < this.#options.concurrency && !this.#turns.taken && !this.#stopping
+      this.#running.size < concurrency && !settler.full && !this.#turns.taken && !this.#stopping
     ) {
       const claimed = this.#ahead.shift();
       if (claimed === undefined) return;

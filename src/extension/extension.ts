@@ -144,6 +144,9 @@ export class DispatchExtension implements Extension {
     }
     return this.#starting ??= this.#start().catch((error) => {
       this.#starting = null;
+      // Where nobody catches it Deno prints the message alone: what to do about it belongs to it.
+      const { code, hint } = error instanceof DispatchError ? error : {};
+      this.#settings.logger.error("could not start", { error, code, hint });
       throw error;
     });
   }

@@ -7,7 +7,7 @@ import { type Duration, parseDuration } from "../core/duration.ts";
 import { DispatchError } from "../core/errors.ts";
 import { checkQueue } from "../core/name.ts";
 import { type EngineOptions, readOptions } from "../engine/options.ts";
-import { checkLimits, type QueueLimits } from "../engine/queues.ts";
+import { checkLimits, type QueueLimits } from "../engine/queue_limits.ts";
 import type { Retention } from "../engine/retention.ts";
 import { parseBasePath } from "./base_path.ts";
 import type { Place } from "./place.ts";

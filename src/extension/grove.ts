@@ -10,7 +10,7 @@
  */
 
 import { DispatchError } from "../core/errors.ts";
-import { listNames, nearest } from "../core/name.ts";
+import { listNames, suggest } from "../core/name.ts";
 import { loadConfig } from "./config.ts";
 import { readGroveSection, type Section } from "./config_file.ts";
 import { databaseUrl, type Environment } from "./database_url.ts";
@@ -65,11 +65,10 @@ export function databaseOf(path: string, environment: Environment): string {
   const there = byName.size === 0
     ? "it gives Grove no database"
     : `${section?.path} has ${listNames(byName.keys())}`;
-  const similar = nearest(name, byName.keys());
   throw new DispatchError(
     "unknown_database",
     `Cannot find database ${JSON.stringify(name)} in ${path}: ${there}`,
-    { hint: similar === null ? `${elsewhere}.` : `Did you mean ${JSON.stringify(similar)}?` },
+    { hint: suggest(name, [...byName.keys()], `${elsewhere}.`) },
   );
 }
 

@@ -1,7 +1,7 @@
 /** Where a value was given, so that an error about it can say so: in a file, or in code. */
 
 import { DispatchError } from "../core/errors.ts";
-import { listNames, nearest } from "../core/name.ts";
+import { listNames, suggest } from "../core/name.ts";
 
 /** Where a value was given. */
 export interface Place {
@@ -39,7 +39,7 @@ export function placeInConfig(source: string, path: string): Place {
         "config_unknown_key",
         `Cannot use ${join(path, key)} in ${source}: no such key`,
         {
-          hint: suggest(key, known, "keys"),
+          hint: suggest(key, known, `Known keys are ${listNames(known)}.`),
         },
       ),
   };
@@ -62,7 +62,7 @@ export function placeInCode(path: string): Place {
         "invalid_option",
         `Cannot use the option ${join(path, key)}: no such option`,
         {
-          hint: suggest(key, known, "options"),
+          hint: suggest(key, known, `Known options are ${listNames(known)}.`),
         },
       ),
   };
@@ -73,11 +73,6 @@ function join(path: string, key: string | number): string {
   if (typeof key === "number") return `${path}[${key}]`;
   const shown = /^[\w-]+$/.test(key) ? key : JSON.stringify(key.slice(0, 60));
   return path === "" ? shown : `${path}.${shown}`;
-}
-
-function suggest(key: string, known: readonly string[], what: string): string {
-  const similar = nearest(key, known);
-  return similar === null ? `Known ${what} are ${listNames(known)}.` : `Did you mean "${similar}"?`;
 }
 
 /** A value as an error shows it: its type, and where it is short the value itself. */

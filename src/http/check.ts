@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DispatchError } from "../core/errors.ts";
-import { listNames, nearest } from "../core/name.ts";
+import { listNames, suggest } from "../core/name.ts";
 
 /** A duration in a body: milliseconds or text. */
 export const DURATION = v.union([v.number(), v.string()]);
@@ -9,7 +9,7 @@ export const DURATION = v.union([v.number(), v.string()]);
  * Checks named values against one schema for each name that is known.
  *
  * @param what how errors call the whole, e.g. `"the query"`
- * @throws {DispatchError} `invalid_request` that names the value, or the nearest known name
+ * @throws {DispatchError} `invalid_request` that names the value, or the suggest known name
  */
 export function check<Entries extends v.ObjectEntries>(
   what: string,
@@ -28,16 +28,12 @@ export function check<Entries extends v.ObjectEntries>(
 }
 
 function unknownName(what: string, name: string, known: readonly string[]): DispatchError {
-  const similar = nearest(name, known);
+  const others = known.length === 0 ? "None are taken here." : `Known are ${listNames(known)}.`;
   return new DispatchError(
     "invalid_request",
     `Cannot accept ${what}: ${JSON.stringify(shorten(name))} is not known`,
     {
-      hint: similar !== null
-        ? `Did you mean ${JSON.stringify(similar)}?`
-        : known.length === 0
-        ? "None are taken here."
-        : `Known are ${listNames(known)}.`,
+      hint: suggest(name, known, others),
     },
   );
 }

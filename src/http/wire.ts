@@ -3,13 +3,14 @@
  * are ISO 8601 in UTC, durations milliseconds.
  */
 
-import type { DeadLetter } from "../core/dead_letter.ts";
+import type { DeadLetter } from "../core/dead_letter_view.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Job, JobCounts, JobState } from "../core/job.ts";
 import type { Json } from "../core/json.ts";
 import type { Event } from "../core/event.ts";
 import type { Queue } from "../core/queue.ts";
-import type { Run, RunState, RunStep, StepKind, WaitingFor } from "../core/run.ts";
+import type { RunState, StepKind } from "../core/run.ts";
+import type { Run, RunStep, WaitingFor } from "../core/run_view.ts";
 
 /** A job. */
 export interface WireJob {

@@ -2,7 +2,7 @@ import { Hono } from "@hono/hono";
 import * as v from "valibot";
 import { parseDuration, parseMoment } from "../core/duration.ts";
 import { DispatchError, notFound } from "../core/errors.ts";
-import { RUN_STATES } from "../core/run.ts";
+import { RUN_STATES } from "../core/run_view.ts";
 import type { Engine } from "../engine/engine.ts";
 import { readBody, readOptionalBody } from "./body.ts";
 import { DURATION } from "./check.ts";

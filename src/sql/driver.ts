@@ -57,6 +57,13 @@ export interface SqlDriver extends SqlExecutor {
   /** True where there is but one connection: a transaction then holds up every other statement. */
   readonly single: boolean;
   /**
+   * As `query`, for statements that follow each other closely: those that are under way at the same
+   * time go over one connection, in the order of the calls. Two sessions that write the same pages
+   * wait for each other: on two cores they took 37 µs of a server's time for what one did in 25. Not
+   * there where the client cannot send a statement before the one before is answered.
+   */
+  readonly pipeline?: SqlExecutor["query"];
+  /**
    * Runs `work` in a transaction: commits when it returns, rolls back when it throws and passes on
    * what it threw. Statements of the driver itself are not part of it, and with a single
    * connection `work` must not wait for one.

@@ -1,8 +1,12 @@
 import type { SqlParam, SqlTransaction } from "./driver.ts";
 import { SqlError, timedOut, toSqlError } from "./sql_error.ts";
 
+/** What has come by then is read: where a process was kept busy, timers are served before its sockets. */
+const READING_MS = 50;
+
 /**
- * Waits for a statement, at most so long. What a client throws comes out as a {@link SqlError}.
+ * Waits for a statement, at most so long. What a client throws comes out as a {@link SqlError}. An
+ * answer that came while something else kept the process busy has come in time, whenever it is read.
  *
  * @param giveUp frees what the statement holds, when its time is up
  */
@@ -12,9 +16,11 @@ export function withLimit<T>(
   giveUp: () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(timedOut(ms));
-      giveUp();
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => {
+        reject(timedOut(ms));
+        giveUp();
+      }, READING_MS);
     }, ms);
     statement.then(
       (result) => (clearTimeout(timer), resolve(result)),

@@ -2,6 +2,7 @@ import { DispatchError } from "../core/errors.ts";
 import { limitOf, type SqlDriver, type SqlOptions, type SqlTransaction } from "./driver.ts";
 import { type ListenConnection, listener } from "./listener.ts";
 import { watched } from "./outage.ts";
+import { createPipeline } from "./pipeline.ts";
 import { createPool } from "./pool.ts";
 import {
   type Connection,
@@ -66,9 +67,14 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
     idleMs: IDLE_MS,
   });
   const subscriptions = new Set<() => Promise<void>>();
+  const pipeline = createPipeline(pool);
   return {
     name: "postgres.js",
     single: maxConnections === 1,
+    // With a single connection it would shut out all others for as long as statements flow.
+    ...(maxConnections > 1 && {
+      pipeline: (text, params) => pipeline((connection) => connection.query(text, params)),
+    }),
     query: (text, params) => pool.use((connection) => connection.query(text, params)),
     script: (text) => pool.use((connection) => connection.script(text)),
     transaction: <T>(work: (tx: SqlTransaction) => Promise<T>) =>

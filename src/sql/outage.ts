@@ -34,8 +34,10 @@ export function watched(driver: SqlDriver, logger: Logger | undefined): SqlDrive
     outage = null;
   }
 
+  const { pipeline } = driver;
   return {
     ...driver,
+    ...(pipeline && { pipeline: (text, params) => watch(pipeline(text, params)) }),
     query: (text, params) => watch(driver.query(text, params)),
     script: (text) => watch(driver.script(text)),
     transaction: <T>(work: (tx: SqlTransaction) => Promise<T>) => watch(driver.transaction(work)),

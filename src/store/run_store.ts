@@ -8,6 +8,7 @@
  * ends as cancelled cancels its unfinished children.
  */
 
+import type { EpochMs } from "../core/clock.ts";
 import type { EventRecord, NewEvent } from "../core/event.ts";
 import type { NewJob } from "../core/job.ts";
 import type { JsonText } from "../core/json.ts";
@@ -93,6 +94,14 @@ export interface CheckpointQuery {
   readonly pending: boolean;
 }
 
+/** What a run goes on with: what it has beside its job, and the first of its steps. */
+export interface RunRest extends Pick<RunRecord, "compensating" | "cause"> {
+  /** From when its time limit counts; null is from its creation. */
+  readonly since: EpochMs | null;
+  /** Its checkpoints, in the order of their positions. */
+  readonly checkpoints: readonly Checkpoint[];
+}
+
 /** Which runs to list. Every field that is set narrows the list. */
 export interface RunQuery {
   /** Only runs in this state. */
@@ -121,6 +130,8 @@ export interface UnservedRuns {
 export interface RunStore {
   /** Reads runs by the ids of their jobs, `null` for those that do not exist. */
   get(jobIds: readonly string[]): Promise<(RunRecord | null)[]>;
+  /** Reads what claimed runs go on with, at most so many checkpoints of each. */
+  resume(jobIds: readonly string[], limit: number): Promise<RunRest[]>;
   /** Lists runs, the newest first. */
   list(query: RunQuery): Promise<Page<RunRecord>>;
   /** Counts runs by state. */

@@ -1,8 +1,9 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Backoff } from "../core/backoff.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
-import { DispatchError, show } from "../core/errors.ts";
-import { checkQueue, checkWorkflowName } from "../core/name.ts";
+import { invalidOption, show } from "../core/errors.ts";
+import { checkQueue } from "../core/name.ts";
+import { checkWorkflowName } from "../core/workflow_name.ts";
 import type { Step } from "./step.ts";
 
 /** What {@link defineWorkflow} takes besides `input` and `handler`. */
@@ -108,11 +109,14 @@ export function defineWorkflow(
   const name = checkWorkflowName(options.name);
   const what = `of workflow ${JSON.stringify(name)}`;
   if (typeof options.handler !== "function") {
-    throw invalid(`the handler ${what}: it is no function`, "Pass an async function.");
+    throw invalidOption(
+      `Cannot use the handler ${what}: it is no function`,
+      "Pass an async function.",
+    );
   }
   if (options.input !== undefined && typeof options.input?.["~standard"]?.validate !== "function") {
-    throw invalid(
-      `the input ${what}: it is no schema`,
+    throw invalidOption(
+      `Cannot use the input ${what}: it is no schema`,
       "Pass a schema of a library that implements Standard Schema: zod, valibot, arktype, …",
     );
   }
@@ -132,12 +136,8 @@ export function defineWorkflow(
 
 function whole(value: number, what: string, least: number): number {
   if (Number.isInteger(value) && value >= least && value <= 1_000_000) return value;
-  throw invalid(
-    `${what}: current value is ${show(value)}`,
+  throw invalidOption(
+    `Cannot use ${what}: current value is ${show(value)}`,
     `Expected a whole number from ${least} to 1,000,000.`,
   );
-}
-
-function invalid(problem: string, hint: string): DispatchError {
-  return new DispatchError("invalid_option", `Cannot use ${problem}`, { hint });
 }

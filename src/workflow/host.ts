@@ -43,6 +43,8 @@ export interface SliceHost {
   save(write: Omit<StepWrite, "lease">): Promise<StepStatus>;
   /** `null` where the lease is lost. */
   wait(wait: Omit<StepWait, "lease">): Promise<Checkpoint | null>;
+  /** Calls `look` when a step that waits may have ended; what it returns stops that. */
+  onHint(look: () => void): () => void;
   /** Makes the job of a child, or says what is wrong with it. */
   buildChild(
     workflow: AnyWorkflowDefinition | string,

@@ -14,7 +14,7 @@
 
 import { yieldToEventLoop } from "../core/clock.ts";
 import type { DispatchError } from "../core/errors.ts";
-import { checkStepName } from "../core/name.ts";
+import { checkStepName } from "../core/workflow_name.ts";
 import type { Checkpoint, Rewind, StepKind } from "../core/run.ts";
 import { nestedStep, nondeterministic, stepAfterEnd, stepFailure } from "./failure.ts";
 import type { SliceHost } from "./host.ts";
@@ -66,7 +66,7 @@ export class Memo {
     this.recorder = new Recorder(host);
     this.#replaysOnly = replaysOnly;
     this.#onStop = onStop;
-    this.#watch = new Watch(host.clock, () => this.#refresh());
+    this.#watch = new Watch(host, () => this.#refresh());
   }
 
   /** Takes in what is remembered and begins to give it, just before the handler is called. */
@@ -139,6 +139,7 @@ export class Memo {
   /** A step is open: `again` is called when its time has come, while the slice goes on. */
   open(call: Call, leftMs: number | null, again: () => void): void {
     this.#watch.add(call, leftMs, again);
+    this.#wake(); // where another step is under way, somebody must look after this one
   }
 
   /** Positions of the open steps that wait for a moment. */

@@ -37,8 +37,9 @@ export async function undoSlice(
   workflow: AnyWorkflowDefinition,
   input: unknown,
   host: SliceHost,
+  first: readonly Checkpoint[],
 ): Promise<UndoEnd> {
-  const remembered = await readAll(host);
+  const remembered = await readAll(host, first);
   const { stop, undos } = await replay(workflow, input, host, remembered);
   if (host.signal.aborted) return { kind: "aborted" };
   if (stop.kind === "nondeterministic") {

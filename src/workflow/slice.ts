@@ -33,13 +33,16 @@ export type SliceEnd =
 /**
  * Runs the handler of a workflow from its start: what is remembered is given back, what is new is
  * done, until the handler ends or waits.
+ *
+ * @param first the first page of what is remembered
  */
 export async function runSlice(
   workflow: AnyWorkflowDefinition,
   input: unknown,
   host: SliceHost,
+  first: readonly Checkpoint[],
 ): Promise<SliceEnd> {
-  const remembered = await readAll(host);
+  const remembered = await readAll(host, first);
   return await new Promise<SliceEnd>((resolve) => {
     const memo = new Memo(host, false, (stop) => resolve(endOf(stop, memo)));
     const onAbort = () => memo.interrupt();
@@ -85,11 +88,15 @@ function endOf(stop: Stop, memo: Memo): SliceEnd {
   }
 }
 
-/** Everything that is remembered of a run, read in pages. */
-export async function readAll(host: SliceHost): Promise<Checkpoint[]> {
-  const all: Checkpoint[] = [];
+/** Everything that is remembered of a run: the first page, and what is behind it. */
+export async function readAll(
+  host: SliceHost,
+  first: readonly Checkpoint[],
+): Promise<readonly Checkpoint[]> {
+  if (first.length < PAGE_SIZE) return first;
+  const all = [...first];
   for (;;) {
-    const page = await host.checkpoints(all.at(-1)?.position ?? null, false);
+    const page = await host.checkpoints(all[all.length - 1].position, false);
     all.push(...page);
     if (page.length < PAGE_SIZE) return all;
   }

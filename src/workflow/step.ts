@@ -2,6 +2,7 @@ import { type Duration, type Moment, parseDuration, parseMoment } from "../core/
 import type { Scope } from "../core/job.ts";
 import type { Json } from "../core/json.ts";
 import type { WorkflowDefinition } from "./definition.ts";
+import { LazyAbort } from "./lazy_abort.ts";
 import type { Memo } from "./memo.ts";
 import type { Undo } from "./saga.ts";
 import type { StepContext } from "./steps/attempt.ts";
@@ -100,10 +101,10 @@ export interface Step {
 export function makeStep(
   memo: Memo,
   onUndo: (undo: Undo) => void = () => {},
-): { step: Step; losers: AbortController } {
-  const losers = new AbortController();
+): { step: Step; losers: LazyAbort } {
+  const losers = new LazyAbort();
   const run = (name: string, work: (context: StepContext) => unknown, options: object = {}) =>
-    runStep(memo, losers.signal, onUndo, name, work, options) as Promise<never>;
+    runStep(memo, losers, onUndo, name, work, options) as Promise<never>;
   const step: Step = {
     runId: memo.host.runId,
     scope: memo.host.scope,

@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { messageOf } from "../../src/core/errors.ts";
 import { createRegistry } from "../../src/extension/registry.ts";
 import { memoryStore } from "../../src/store/memory/store.ts";
 import { RecordingLogger } from "../harness.ts";
@@ -79,6 +80,17 @@ describe("no warning", () => {
 });
 
 describe("the log of a start", () => {
+  it("that fails says why, and what to do about it", async () => {
+    const logger = new RecordingLogger();
+    const registry = createRegistry({ databases });
+    await using ext = make({ logger, registry, groveDatabase: "jobz" });
+    await ext.start().catch(() => {});
+    const [{ level, message, fields }, ...others] = logger.lines;
+    assertEquals([level, message, others], ["error", "could not start", []]);
+    assertEquals([fields.code, fields.hint], ["unknown_database", 'Did you mean "jobs"?']);
+    assertStringIncludes(messageOf(fields.error), 'Cannot find database "jobz"');
+  });
+
   it("names version, store and where the configuration is from", async () => {
     const logger = new RecordingLogger();
     await using ext = make({ logger, config: { concurrency: 1 }, auth });

@@ -35,9 +35,10 @@ function deno(...args: string[]): Promise<string> {
 }
 
 describe("the package of JSR", () => {
-  it("is mounted in a Hono app, runs a job, and shows it over HTTP", async () => {
+  it("is mounted in a Hono app, runs a job and a workflow, and shows them over HTTP", async () => {
     const said = await deno("run", "-A", "--check", "app.ts");
     assertStringIncludes(said, "completed Hello, Ada!");
+    assertStringIncludes(said, "completed Welcome, Ada!");
   });
 
   for (const entry of Object.keys(CONFIG.exports).filter((entry) => entry !== "./migrate")) {

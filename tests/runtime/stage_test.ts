@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { manifest, type Target } from "../../scripts/package/manifest.ts";
+import { linkedFiles, shippedReadme } from "../../scripts/package/readme.ts";
 import { CONFIG, rewriteImports, stage } from "../../scripts/package/stage.ts";
 
 describe("what is published", () => {
@@ -33,6 +34,21 @@ describe("what is published", () => {
     const extension = await Deno.readTextFile(`${staged.dir}/src/extension/extension.ts`);
     assert(extension.includes('import { Hono } from "npm:hono@'));
     assert(extension.includes(' * import { Hono } from "@hono/hono";'), "an example for Deno");
+  });
+
+  it("has a README whose links lead somewhere, also where the repository is not known", () => {
+    const text =
+      "[jobs](src/guides/jobs.md#retries), [a Node app](examples/14), [Hono](https://hono.dev), [below](#below)";
+    const isShipped = (path: string) => path === "src/guides/jobs.md";
+    const rest = "[Hono](https://hono.dev), [below](#below)";
+    const jobs = "[jobs](src/guides/jobs.md#retries)";
+    assertEquals(
+      shippedReadme(text, isShipped, { repository: "some/body", version: "1.2.3" }),
+      `${jobs}, [a Node app](https://github.com/some/body/tree/v1.2.3/examples/14), ${rest}`,
+    );
+    const local = shippedReadme(text, isShipped, { version: "1.2.3" });
+    assertEquals(local, `${jobs}, a Node app, ${rest}`);
+    assertEquals(linkedFiles(local), ["src/guides/jobs.md"]);
   });
 
   it("names in package.json what is imported, and leaves clients of databases to the user", () => {

@@ -9,7 +9,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import { openKv } from "../../src/store/kv/open.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
 import { defineWorkflow } from "../../src/workflow/definition.ts";
-import { RecordingLogger, turns } from "../harness.ts";
+import { RecordingLogger } from "../harness.ts";
 import { tempFolder, troubled } from "../kv.ts";
 import { audit } from "../kv_audit.ts";
 import { program } from "../workflow/programs.ts";
@@ -122,7 +122,7 @@ describe("workflows on Deno KV", () => {
         const kv = await open();
         const store = (clock: Clock) => kvStore(kv, { clock, wakeIntervalMs: 0 });
         {
-          await using trial = new Trial(program, crashes, store, () => turns(60), store);
+          await using trial = new Trial(program, crashes, store, store);
           await trial.run();
         }
         await store({ now: Date.now, held: null, after: () => () => {} }).jobs.rescue(0);

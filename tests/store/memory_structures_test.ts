@@ -5,6 +5,7 @@ import type { NewJob } from "../../src/core/job.ts";
 import type { Entry } from "../../src/store/memory/entry.ts";
 import { Heap } from "../../src/store/memory/heap.ts";
 import { OrderedLog } from "../../src/store/memory/ordered_log.ts";
+import { pageOf } from "../../src/store/memory/page.ts";
 import { ReadyQueue } from "../../src/store/memory/ready_queue.ts";
 import { memoryStore } from "../../src/store/memory/store.ts";
 import { heldClock } from "../../src/testing/mod.ts";
@@ -105,10 +106,10 @@ describe("OrderedLog", () => {
   it("lists from the newest key what arrived in any order, also between two reads", () => {
     const log = newLog();
     for (const n of [3, 1, 2]) log.add(item(n));
-    assertEquals(keys(log.page(all, () => true).items), [3, 2, 1]);
+    assertEquals(keys(pageOf(log, all, () => true).items), [3, 2, 1]);
     for (const n of [0, 5, 4]) log.add(item(n));
-    assertEquals(keys(log.page(all, () => true).items), [5, 4, 3, 2, 1, 0]);
-    assertEquals(keys(log.oldestFirst()), [0, 1, 2, 3, 4, 5]);
+    assertEquals(keys(pageOf(log, all, () => true).items), [5, 4, 3, 2, 1, 0]);
+    assertEquals(keys(log.sorted()), [0, 1, 2, 3, 4, 5]);
   });
 
   it("overlooks what is gone, before and after it has made room", () => {
@@ -120,10 +121,10 @@ describe("OrderedLog", () => {
       log.noteGone();
     }
     const left = [0, 1, 2, 3, 4, 990, 991, 992, 993, 994, 995, 996, 997, 998, 999];
-    assertEquals(keys(log.oldestFirst()), left);
-    const { items: page, nextCursor } = log.page({ limit: 12, offset: 0 }, () => true);
+    assertEquals(keys(log.sorted().filter(({ gone }) => !gone)), left);
+    const { items: page, nextCursor } = pageOf(log, { limit: 12, offset: 0 }, () => true);
     assertEquals(keys(page), left.toReversed().slice(0, 12));
-    const rest = log.page({ limit: 12, offset: 0, cursor: nextCursor! }, () => true);
+    const rest = pageOf(log, { limit: 12, offset: 0, cursor: nextCursor! }, () => true);
     assertEquals([keys(rest.items), rest.nextCursor], [[2, 1, 0], null]);
   });
 
@@ -131,10 +132,10 @@ describe("OrderedLog", () => {
     const log = newLog();
     const items = range(6).map(item);
     for (const one of items) log.add(one);
-    const { nextCursor } = log.page({ limit: 3, offset: 0 }, () => true);
+    const { nextCursor } = pageOf(log, { limit: 3, offset: 0 }, () => true);
     items[3].gone = true;
     log.noteGone();
-    const rest = log.page({ limit: 3, offset: 0, cursor: nextCursor! }, () => true);
+    const rest = pageOf(log, { limit: 3, offset: 0, cursor: nextCursor! }, () => true);
     assertEquals(keys(rest.items), [2, 1, 0]);
   });
 });

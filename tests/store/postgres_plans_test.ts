@@ -29,12 +29,16 @@ insert into dispatch.jobs (id, run_at, timeout_ms, created_at, updated_at, prior
   from generate_series(1, 1000) i
   union all
   select ${id(4)}, 4e12::int8 + i, 0, 0, 0, 100, 3, 'f', 'default', 'mail', '{}'
-  from generate_series(1, 1000000) i;
+  from generate_series(1, 1000000) i
+  union all
+  select ${id(6)}, i, 0, 0, 0, 0, 0, case when i % 2 = 0 then 'w' else 'f' end, 'q' || i % 4,
+    'workflow/order@' || i % 3, '{}' from generate_series(1, 60) i;
 insert into dispatch.finished
   select ${id(5)}, 1, 0, 0, 0, 0, 0, i, 0, 1, 0, 3, 0, 'c', 'default', 'mail', '{}', 'w',
     null, null, null, null, 'null'
   from generate_series(1, 1000000) i;
 insert into dispatch.tallies (queue, state, n) values ('default', 'p', 1300000), ('default', 'c', 1000000);
+insert into dispatch.tallies (queue, state, n) select 'q' || i, 'p', 115 from generate_series(0, 3) i;
 `;
 
 /** Tables that are small whatever happens: settings, and counts that are folded together. */
@@ -243,6 +247,21 @@ describe("what the store reads, beside 2,300,000 other jobs", () => {
     assertLean(plans, 500, 500);
     const tables = plans.map((plan) => plan["Relation Name"]);
     assertEquals(tables.filter((table) => table === "jobs" || table === "finished"), []);
+  });
+
+  it("counts of runs, and of those that nobody serves, read no other jobs", async () => {
+    const counts = await watch(() => store.runs!.counts());
+    assertEquals(counts.result.running, 60);
+    const none = "flows"; // no run here has a row of it
+    const read = counts.plans.filter((plan) => plan["Relation Name"] !== none);
+    assertLean(read, 500, 500);
+    const { result, plans } = await watch(() => store.runs!.unserved(["workflow/order@1"], 1000));
+    const unserved = ["workflow/order@0", "workflow/order@2"].map((jobName) => ({
+      jobName,
+      runs: 20,
+    }));
+    assertEquals(result, unserved);
+    assertLean(plans, 100, 100);
   });
 
   const states = [

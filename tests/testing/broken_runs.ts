@@ -40,6 +40,14 @@ export const BROKEN_RUNS: readonly BrokenStore[] = [
     })),
   },
   {
+    fault: "forgets that a run is to undo its steps",
+    foundBy: "a claimed run goes on with its first checkpoints, and knows what it is to undo",
+    breakIt: withRuns((runs) => ({
+      resume: async (jobIds, limit) =>
+        (await runs.resume(jobIds, limit)).map((rest) => ({ ...rest, compensating: false })),
+    })),
+  },
+  {
     fault: "parks without a look at what has come meanwhile",
     foundBy: "an event for the run that comes between the wait and the park is delivered",
     breakIt: (store) => {

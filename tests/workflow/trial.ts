@@ -28,28 +28,23 @@ let trials = 0;
 /** One program, run to its end on workers some of which die. */
 export class Trial implements AsyncDisposable {
   readonly rig: Rig;
-  readonly #pause: () => Promise<void>;
   readonly #peer: (() => Store) | null;
+  /** Calls of the store that its workers wait for. */
+  #underWay = 0;
   readonly #trial = ++trials;
   readonly #program: Program;
   readonly #crashes: Crash[];
   readonly #remembered = new Set<string>();
   readonly #undone: string[] = [];
-  readonly #calls: Promise<unknown>[] = [];
 
-  /**
-   * @param pause gives a store that is not in memory the time to answer
-   * @param peer opens the same data once more for each worker, as another process would
-   */
+  /** @param peer opens the same data once more for each worker, as another process would */
   constructor(
     program: Program,
     crashes: readonly Crash[],
     store: (clock: Clock) => Store = (clock) => memoryStore({ clock, maxFinished: Infinity }),
-    pause: () => Promise<void> = () => turns(3),
     peer: ((clock: Clock) => Store) | null = null,
   ) {
     this.rig = new Rig({ store });
-    this.#pause = pause;
     this.#peer = peer === null ? null : () => peer(this.rig.clock);
     this.#program = program;
     this.#crashes = [...crashes];
@@ -115,7 +110,16 @@ export class Trial implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.rig[Symbol.asyncDispose]();
-    await Promise.allSettled(this.#calls); // those that a worker was too late to wait for
+    await this.#pause(); // for calls that a worker was too late to wait for
+  }
+
+  /** Time stands still while a store that is not in memory has not answered. */
+  async #pause(): Promise<void> {
+    await turns(3);
+    while (this.#underWay > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await turns(3);
+    }
   }
 
   #workflow() {
@@ -153,9 +157,9 @@ export class Trial implements AsyncDisposable {
         if (dead) return await new Promise(() => {});
         const isLast = crash !== undefined && ++calls >= crash.calls;
         if (isLast && !crash.answered) return die(), await new Promise(() => {});
+        this.#underWay++;
         const made = store === undefined ? proceed() : make(store, call);
-        this.#calls.push(made);
-        const answer = await made;
+        const answer = await made.finally(() => this.#underWay--);
         if (call.name === "runs.save") this.#note(call, answer as StepStatus[]);
         if (isLast) return die(), await new Promise(() => {});
         return answer;

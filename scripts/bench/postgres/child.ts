@@ -65,7 +65,7 @@ export const pgBoss = peer(
   "select 1 from pgboss.job where name = 'noop' and state < 'completed' limit 1",
 );
 
-/** The Node that the peers need, out of npm; installed with them on the first run. */
+/** The Node that the peers need, out of npm; installed with them, again when the list of them changed. */
 async function node(): Promise<string> {
   const find = async () => {
     for await (const { name } of Deno.readDir(new URL("node_modules", PEERS))) {
@@ -73,12 +73,14 @@ async function node(): Promise<string> {
     }
     throw new Error("There is no Node for this platform among the peers' packages");
   };
-  return await find().catch(async () => {
+  const changed = async (path: string) =>
+    (await Deno.stat(new URL(path, PEERS)).catch(() => null))?.mtime?.getTime() ?? 0;
+  if (await changed("node_modules/.package-lock.json") < await changed("package.json")) {
     const npm = new Deno.Command("npm", { args: ["install", "--no-audit"], cwd: PEERS });
     const { success, stderr } = await npm.output();
     if (!success) throw new Error(new TextDecoder().decode(stderr));
-    return await find();
-  });
+  }
+  return await find();
 }
 
 /** A process that obeys. */

@@ -125,7 +125,7 @@ export function same(sql: Sql, n: number): Promise<number> {
         "select jobs, token from dispatch.claim(null, $1, '{default}', '{noop}', 500, 30000, false, 2)",
         ["raw"],
       );
-      return jobs.split("\x1e").slice(0, -1).map((job) => ({ id: job.slice(0, 36), token }));
+      return jobs.split("\x1e").slice(0, -1).map((job) => ({ id: job.split("\x1f")[2], token }));
     },
     (rows) =>
       query(

@@ -3,6 +3,7 @@
 import type { EpochMs } from "../../core/clock.ts";
 import { DispatchError } from "../../core/errors.ts";
 import { type JobRecord, type NewJob, newRecord } from "../../core/job.ts";
+import { keyholderName } from "../../core/run.ts";
 import { createMutex, type Mutex } from "../../sql/mutex.ts";
 import type { KvEntry, KvKey } from "./client.ts";
 import type { Database } from "./database.ts";
@@ -176,7 +177,7 @@ export class Enqueue {
 }
 
 function nameOf(name: string, key: string): string {
-  return `${name}\u0000${key}`;
+  return `${keyholderName(name)}\u0000${key}`;
 }
 
 function tooMany(count: number): DispatchError {

@@ -9,7 +9,7 @@ import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
 import { withPrefix } from "../../core/id.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Failure } from "../../core/outcome.ts";
-import { isRunName, type RunState } from "../../core/run.ts";
+import { isRunName, keyholderName, type RunState } from "../../core/run.ts";
 import type { Draft } from "./draft.ts";
 import { deletePieces, type Stored } from "./format.ts";
 import { type Keys, shortened } from "./keys.ts";
@@ -145,7 +145,7 @@ export class Moves {
 
   /** Where it says who holds a unique key. */
   async keyOf(name: string, uniqueKey: string) {
-    return this.#keys.unique(name, await shortened(uniqueKey));
+    return this.#keys.unique(keyholderName(name), await shortened(uniqueKey));
   }
 }
 

@@ -3,6 +3,7 @@ import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
 import { type JobRecord, newRecord } from "../../core/job.ts";
 import type { DeadLetterQuery, DeadLetterSelector, DeadLetterStore, Page } from "../store.ts";
 import { copyJob } from "./entry.ts";
+import { pageOf } from "./page.ts";
 import type { LetterEntry, MemoryState } from "./state.ts";
 
 /** The dead letters of a memory store. */
@@ -24,7 +25,8 @@ export class MemoryDeadLetters implements DeadLetterStore {
     { limit, offset, cursor, ...filter }: DeadLetterQuery,
   ): Promise<Page<DeadLetterRecord>> {
     const page = { limit, offset, cursor };
-    const { items, nextCursor } = this.#state.letterLog.page(
+    const { items, nextCursor } = pageOf(
+      this.#state.letterLog,
       page,
       (entry) => this.#matches(entry, filter),
     );
@@ -57,21 +59,10 @@ export class MemoryDeadLetters implements DeadLetterStore {
       throw uniqueConflict("replay", "dead letter", id, holder.job.id, letter.uniqueKey);
     }
     const now = state.clock.now();
-    const {
-      jobName: name,
-      queue,
-      payload,
-      priority,
-      timeoutMs,
-      maxRetries,
-      uniqueKey,
-      tags,
-      scope,
-    } = letter;
-    const job = { name, queue, payload, priority, timeoutMs, maxRetries, uniqueKey, tags, scope };
-    const entry = state.add(newRecord({ ...job, id: jobId, runAt: now, delayMs: 0 }, now), now);
+    const job = { ...letter, name: letter.jobName, id: jobId, runAt: now, delayMs: 0 };
+    const entry = state.add(newRecord(job, now), now);
     letter.replayedAt = now;
-    state.wake(queue);
+    state.wake(letter.queue);
     return copyJob(entry);
   }
 

@@ -4,7 +4,7 @@ import { type EventRecord, eventResult, type NewEvent } from "../../core/event.t
 import { withPrefix } from "../../core/id.ts";
 import type { EventStore } from "../run_store.ts";
 import { isFinished, type Mutable } from "./entry.ts";
-import { type RunEntry, type Step, topicOf } from "./run_book.ts";
+import { type RunBook, type RunEntry, type Step, topicOf } from "./run_book.ts";
 import type { MemoryState } from "./state.ts";
 
 type KeptEvent = Mutable<EventRecord> & { readonly order: number };
@@ -12,6 +12,7 @@ type KeptEvent = Mutable<EventRecord> & { readonly order: number };
 /** The events of a memory store. */
 export class MemoryEvents implements EventStore {
   readonly #state: MemoryState;
+  readonly #book: RunBook;
   readonly #maxKept: number;
   /** Those that are kept, the oldest first. */
   readonly #events = new Map<string, KeptEvent>();
@@ -20,10 +21,11 @@ export class MemoryEvents implements EventStore {
   readonly #idempotent = new Map<string, KeptEvent>();
   #order = 0;
 
-  constructor(state: MemoryState, maxKept: number) {
+  constructor(state: MemoryState, book: RunBook, maxKept: number) {
     this.#state = state;
+    this.#book = book;
     this.#maxKept = maxKept;
-    state.runs.onGone = (jobId) => {
+    book.onGone = (jobId) => {
       for (const event of [...this.#lists.get(jobId)?.values() ?? []]) this.#drop(event);
     };
   }
@@ -77,8 +79,8 @@ export class MemoryEvents implements EventStore {
     if (kept.idempotencyKey !== null) this.#idempotent.set(idempotencyOf(kept), kept);
     for (const [run, step] of this.#waiters(kept)) {
       const end = { state: "completed", result: eventResult(kept), eventId: kept.id } as const;
-      this.#state.runs.end(run, step, end, now);
-      this.#state.runs.wake(run.jobId, now);
+      this.#book.end(run, step, end, now);
+      this.#book.wake(run.jobId, now);
       kept.delivered++;
     }
     if (this.#events.size > this.#maxKept) this.#drop(this.#events.values().next().value!);
@@ -87,7 +89,7 @@ export class MemoryEvents implements EventStore {
 
   /** A copy: the waits end while it is walked through. */
   #waiters({ jobId, name, key }: KeptEvent): [RunEntry, Step][] {
-    const { runs } = this.#state;
+    const runs = this.#book;
     if (jobId === null) return [...runs.waitersOf(name, key)];
     const run = runs.find(jobId);
     const waits = [...run?.pending.values() ?? []]

@@ -1,34 +1,37 @@
 import type { EpochMs } from "../../core/clock.ts";
-import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
 import { type JobCounts, type JobRecord, type NewJob, newRecord } from "../../core/job.ts";
 import type { ClaimedJob, LeaseStatus } from "../../core/lease.ts";
 import type {
   ClaimRequest,
-  JobQuery,
   JobStore,
   LeaseExtension,
-  Page,
   RetentionAges,
   Settlement,
   SettleStatus,
 } from "../store.ts";
-import { copyJob, type Entry, isFinished, isWaiting, type QueueEntry } from "./entry.ts";
+import { copyJob, type QueueEntry } from "./entry.ts";
 import { isRunName } from "../../core/run.ts";
 import type { ReadyQueue } from "./ready_queue.ts";
-import { rescueEntry, revive, settleEntry } from "./settle.ts";
+import { rescueEntry, settleEntry } from "./settle.ts";
 import type { MemoryState } from "./state.ts";
+import type { MemoryVerbs } from "./verbs.ts";
 
-/** The jobs of a memory store. Every method finishes in one turn, so each call is atomic. */
-export class MemoryJobs implements JobStore {
+/**
+ * The jobs of a memory store, as workers know them. Every method finishes in one turn, so each call is
+ * atomic.
+ */
+export class MemoryJobs implements Omit<JobStore, keyof MemoryVerbs> {
   readonly #state: MemoryState;
+  readonly #loadRuns: () => Promise<unknown>;
 
-  constructor(state: MemoryState) {
+  constructor(state: MemoryState, loadRuns: () => Promise<unknown>) {
     this.#state = state;
+    this.#loadRuns = loadRuns;
   }
 
-  // deno-lint-ignore require-await -- async turns a throw into a rejection
   async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
     const state = this.#state;
+    if (state.runs === null && jobs.some(({ name }) => isRunName(name))) await this.#loadRuns();
     const now = state.clock.now();
     const records = new Array<JobRecord>(jobs.length);
     const queues = new Set<string>();
@@ -43,7 +46,7 @@ export class MemoryJobs implements JobStore {
     return records;
   }
 
-  // deno-lint-ignore require-await
+  // deno-lint-ignore require-await -- async turns a throw into a rejection
   async claim(request: ClaimRequest): Promise<ClaimedJob[]> {
     const state = this.#state;
     const now = state.clock.now();
@@ -86,7 +89,7 @@ export class MemoryJobs implements JobStore {
   async extend(extensions: readonly LeaseExtension[], leaseMs: number): Promise<LeaseStatus[]> {
     const now = this.#state.clock.now();
     return extensions.map(({ lease, progress }) => {
-      const entry = this.#held(lease.jobId, lease.token);
+      const entry = this.#state.held(lease);
       if (entry === null) return "lost";
       entry.leaseUntil = now + leaseMs;
       entry.job.heartbeatAt = now;
@@ -104,7 +107,7 @@ export class MemoryJobs implements JobStore {
     const results = new Array<SettleStatus>(settlements.length);
     for (let i = 0; i < settlements.length; i++) {
       const { lease, outcome } = settlements[i];
-      const entry = this.#held(lease.jobId, lease.token);
+      const entry = this.#state.held(lease);
       results[i] = entry === null ? "lost" : settleEntry(this.#state, entry, outcome, now);
     }
     return results;
@@ -124,71 +127,11 @@ export class MemoryJobs implements JobStore {
   }
 
   // deno-lint-ignore require-await
-  async cancel(id: string): Promise<JobRecord> {
-    const entry = this.#find(id);
-    const { job } = entry;
-    if (isFinished(job.state)) {
-      throw wrongState("cancel", "job", id, job.state, "a pending, retrying or running job");
-    }
-    if (this.#state.runs.find(id)?.compensating) {
-      throw wrongState("cancel", "job", id, "compensating", "a run that does not undo its steps");
-    }
-    const now = this.#state.clock.now();
-    if (isWaiting(job.state)) this.#state.finish(entry, "cancelled", now);
-    else {
-      job.cancelRequested = true;
-      job.updatedAt = now;
-    }
-    return copyJob(entry);
-  }
-
-  // deno-lint-ignore require-await
-  async retry(id: string): Promise<JobRecord> {
-    const entry = this.#find(id);
-    const { job } = entry;
-    if (job.state !== "failed" && job.state !== "cancelled" && job.state !== "retrying") {
-      throw wrongState("retry", "job", id, job.state, "a failed, cancelled or retrying job");
-    }
-    const holder = this.#state.holder(job.name, job.uniqueKey);
-    if (holder !== undefined && holder !== entry) {
-      throw uniqueConflict("retry", "job", id, holder.job.id, job.uniqueKey);
-    }
-    const now = this.#state.clock.now();
-    this.#state.runs.resume(entry, now);
-    revive(this.#state, entry, now);
-    return copyJob(entry);
-  }
-
-  // deno-lint-ignore require-await
-  async remove(id: string): Promise<void> {
-    const entry = this.#find(id);
-    if (entry.job.state === "running") {
-      throw wrongState("remove", "job", id, "running", "a job that is not running");
-    }
-    if (isRunName(entry.job.name) && !isFinished(entry.job.state)) {
-      throw wrongState("remove", "job", id, entry.job.state, "a run that has ended");
-    }
-    this.#state.drop(entry);
-  }
-
-  // deno-lint-ignore require-await
   async get(ids: readonly string[]): Promise<(JobRecord | null)[]> {
     return ids.map((id) => {
       const entry = this.#state.jobs.get(id);
       return entry === undefined ? null : copyJob(entry);
     });
-  }
-
-  // deno-lint-ignore require-await
-  async list({ state, queue, name, ...page }: JobQuery): Promise<Page<JobRecord>> {
-    const { items, nextCursor } = this.#state.jobLog.page(
-      page,
-      ({ job }) =>
-        (state === undefined || job.state === state) &&
-        (queue === undefined || job.queue === queue) &&
-        (name === undefined || job.name === name),
-    );
-    return { items: items.map(copyJob), nextCursor };
   }
 
   // deno-lint-ignore require-await
@@ -205,20 +148,6 @@ export class MemoryJobs implements JobStore {
       if (age !== null) pruned += this.#state.prune(state, now - age, limit - pruned);
     }
     return pruned;
-  }
-
-  /** The running job of a lease, if the lease still holds it. */
-  #held(id: string, token: number | string): Entry | null {
-    const entry = this.#state.jobs.get(id);
-    return entry !== undefined && entry.token === token && entry.job.state === "running"
-      ? entry
-      : null;
-  }
-
-  #find(id: string): Entry {
-    const entry = this.#state.jobs.get(id);
-    if (entry === undefined) throw notFound("job", id);
-    return entry;
   }
 }
 

@@ -4,13 +4,13 @@
  */
 
 import type { EpochMs } from "../../core/clock.ts";
-import type { Failure, Outcome } from "../../core/outcome.ts";
+import type { Failure, RunOutcome } from "../../core/outcome.ts";
 import { childFailure, isForgotten, isRewound, resumptionOf } from "../../core/resumption.ts";
 import { type Accepted, type Checkpoint, isRunName, NEVER, type Rewind } from "../../core/run.ts";
 import { type Entry, isFinished, isWaiting, type Mutable } from "./entry.ts";
 import type { MemoryState } from "./state.ts";
 
-type Park = Extract<Outcome, { kind: "park" }>;
+type Park = Extract<RunOutcome, { kind: "park" }>;
 
 /** A step as the store holds it. */
 export type Step = Mutable<Checkpoint>;
@@ -134,22 +134,13 @@ export class RunBook {
     }
   }
 
-  /** A run that is not executing is ready now. */
+  /** A run that is not executing is ready now; one that is may look what has come. */
   wake(jobId: string, now: EpochMs): void {
     const entry = this.#state.jobs.get(jobId);
-    if (entry !== undefined && isWaiting(entry.job.state) && entry.job.runAt > now) {
-      this.#state.wait(entry, now, now);
-    }
-  }
-
-  /** When a parked run is due: at once where something has come that its code does not know. */
-  dueAt(jobId: string, { timed, deadline }: Park, now: EpochMs): EpochMs {
-    const run = this.#runs.get(jobId);
-    let due = deadline ?? NEVER;
-    for (const position of timed) due = Math.min(due, run?.steps.get(position)?.until ?? NEVER);
-    if (run === undefined || run.compensating) return due;
-    for (const step of run.pending.values()) if (step.state !== "open") return now;
-    return due;
+    if (entry === undefined) return;
+    const { state, runAt, queue } = entry.job;
+    if (isWaiting(state) && runAt > now) this.#state.wait(entry, now, now);
+    else if (state === "running") this.#state.wake(queue);
   }
 
   /** The job has ended: its parent is told, and a tree that is cancelled falls. */
@@ -194,6 +185,34 @@ export class RunBook {
     }
   }
 
+  /** Ends a slice of a run in a way in which only runs end. */
+  settle(entry: Entry, outcome: RunOutcome, now: EpochMs): void {
+    const { job } = entry;
+    const run = this.of(entry);
+    if (outcome.kind === "compensate") {
+      run.compensating = true;
+      run.cause = Object.freeze({ ...outcome.cause });
+      return this.#state.wait(entry, now, now);
+    }
+    job.attempt--;
+    job.crashes = 0; // it got somewhere
+    this.accept(run, outcome.accepted);
+    this.#state.wait(entry, this.#dueAt(run, outcome, now), now);
+  }
+
+  /** A run that was cancelled so that it undoes its steps first is ready to do that. */
+  undoFirst(entry: Entry, now: EpochMs): boolean {
+    if (!this.#runs.get(entry.job.id)?.compensating) return false;
+    entry.job.cancelRequested = false;
+    this.#state.wait(entry, now, now);
+    return true;
+  }
+
+  /** A run has failed: this is what a retry by hand forgets. */
+  noteRewind(entry: Entry, rewind: Rewind | undefined): void {
+    if (rewind !== undefined) this.of(entry).rewind = rewind;
+  }
+
   /** A run is tried again: the failure that ended its attempt is forgotten. */
   rewind(jobId: string, rewind: Rewind | undefined, now: EpochMs): void {
     const run = this.#runs.get(jobId);
@@ -234,6 +253,15 @@ export class RunBook {
     for (const step of run.pending.values()) this.#unwait(run, step);
     if (run.parentId !== null) this.#runs.get(run.parentId)?.children.delete(job.id);
     this.#runs.delete(job.id);
+  }
+
+  /** When a parked run is due: at once where something has come that its code does not know. */
+  #dueAt(run: RunEntry, { timed, deadline }: Park, now: EpochMs): EpochMs {
+    let due = deadline ?? NEVER;
+    for (const position of timed) due = Math.min(due, run.steps.get(position)?.until ?? NEVER);
+    if (run.compensating) return due;
+    for (const step of run.pending.values()) if (step.state !== "open") return now;
+    return due;
   }
 
   #unwait(run: RunEntry, step: Step): void {

@@ -3,7 +3,6 @@ import { notFound, uniqueConflict, wrongState } from "../../core/errors.ts";
 import { eventResult } from "../../core/event.ts";
 import { withPrefix } from "../../core/id.ts";
 import { newRecord } from "../../core/job.ts";
-import type { Lease } from "../../core/lease.ts";
 import {
   type Checkpoint,
   isRunName,
@@ -11,11 +10,12 @@ import {
   parseRunName,
   type RunCounts,
   type RunRecord,
-  runStateOf,
 } from "../../core/run.ts";
+import { runStateOf } from "../../core/run_view.ts";
 import type {
   CheckpointQuery,
   RunQuery,
+  RunRest,
   RunStore,
   StepStatus,
   StepWait,
@@ -24,21 +24,24 @@ import type {
 } from "../run_store.ts";
 import type { Page } from "../store.ts";
 import { copyJob, type Entry, isFinished, isWaiting } from "./entry.ts";
-import type { MemoryEvents } from "./events.ts";
-import type { RunEntry, Step } from "./run_book.ts";
-import { revive } from "./settle.ts";
+import { MemoryEvents } from "./events.ts";
+import { pageOf } from "./page.ts";
+import { RunBook, type RunEntry, type Step } from "./run_book.ts";
 import type { MemoryState } from "./state.ts";
+import { revive } from "./verbs.ts";
 
 const MAX_OPEN_SHOWN = 20;
 
-/** The runs of a memory store. */
+/** The runs of a memory store, and its events. Its state holds runs from then on. */
 export class MemoryRuns implements RunStore {
+  readonly events: MemoryEvents;
   readonly #state: MemoryState;
-  readonly #events: MemoryEvents;
+  readonly #book: RunBook;
 
-  constructor(state: MemoryState, events: MemoryEvents) {
+  constructor(state: MemoryState, maxEvents: number) {
     this.#state = state;
-    this.#events = events;
+    this.#book = state.runs = new RunBook(state);
+    this.events = new MemoryEvents(state, this.#book, maxEvents);
   }
 
   // deno-lint-ignore require-await -- async turns a throw into a rejection
@@ -49,15 +52,25 @@ export class MemoryRuns implements RunStore {
     });
   }
 
+  async resume(jobIds: readonly string[], limit: number): Promise<RunRest[]> {
+    const query = { after: null, limit, pending: false };
+    const pages = await this.checkpoints(jobIds.map((jobId) => ({ jobId, ...query })));
+    return jobIds.map((id, i) => {
+      const { compensating = false, cause = null, since = null } = this.#book.find(id) ?? {};
+      return { compensating, cause, since, checkpoints: pages[i] };
+    });
+  }
+
   // deno-lint-ignore require-await
   async list({ state, name, parentId, ...page }: RunQuery): Promise<Page<RunRecord>> {
-    const { items, nextCursor } = this.#state.jobLog.page(
+    const { items, nextCursor } = pageOf(
+      this.#state.jobLog,
       page,
       (entry) =>
         isRunName(entry.job.name) &&
         (name === undefined || parseRunName(entry.job.name).name === name) &&
         (state === undefined || runStateOf(this.#record(entry)) === state) &&
-        (parentId === undefined || this.#state.runs.find(entry.job.id)?.parentId === parentId),
+        (parentId === undefined || this.#book.find(entry.job.id)?.parentId === parentId),
     );
     return { items: items.map((entry) => this.#record(entry)), nextCursor };
   }
@@ -87,7 +100,7 @@ export class MemoryRuns implements RunStore {
   async checkpoints(queries: readonly CheckpointQuery[]): Promise<Checkpoint[][]> {
     const now = this.#state.clock.now();
     return queries.map(({ jobId, after, limit, pending }) => {
-      const run = this.#state.runs.find(jobId);
+      const run = this.#book.find(jobId);
       if (run === undefined) return [];
       return [...(pending ? run.pending : run.steps).values()]
         .filter(({ position }) => after === null || position > after)
@@ -104,7 +117,7 @@ export class MemoryRuns implements RunStore {
     if (isFinished(job.state)) {
       throw refuse("cancel", job.id, job.state, "a run that has not ended");
     }
-    const run = this.#state.runs.of(entry);
+    const run = this.#book.of(entry);
     if (!run.compensating) {
       run.compensating = true;
       const now = this.#state.clock.now();
@@ -135,7 +148,7 @@ export class MemoryRuns implements RunStore {
       );
     }
     const now = this.#state.clock.now();
-    const { runs } = this.#state;
+    const runs = this.#book;
     const run = runs.of(entry);
     runs.forget(run, ({ position }) => position < 0 || position >= from, now);
     runs.forward(run);
@@ -157,9 +170,9 @@ export class MemoryRuns implements RunStore {
   }
 
   #save(write: StepWrite, now: EpochMs): StepStatus {
-    const entry = this.#held(write.lease);
+    const entry = this.#state.held(write.lease);
     if (entry === null) return "lost";
-    const { runs } = this.#state;
+    const runs = this.#book;
     const run = runs.of(entry);
     const before = run.steps.get(write.position);
     if (before !== undefined && before.state !== "open") {
@@ -196,9 +209,9 @@ export class MemoryRuns implements RunStore {
   }
 
   #wait(wait: StepWait, now: EpochMs): Checkpoint | null {
-    const entry = this.#held(wait.lease);
+    const entry = this.#state.held(wait.lease);
     if (entry === null) return null;
-    const { runs } = this.#state;
+    const runs = this.#book;
     const run = runs.of(entry);
     runs.accept(run, wait.accepted);
     let step = run.steps.get(wait.position);
@@ -207,7 +220,7 @@ export class MemoryRuns implements RunStore {
       runs.put(run, step);
     }
     if (step.state === "open") {
-      const event = this.#events.kept(run, step);
+      const event = this.events.kept(run, step);
       if (event !== null) {
         const result = eventResult(event);
         runs.end(run, step, { state: "completed", result, eventId: event.id }, now);
@@ -219,7 +232,7 @@ export class MemoryRuns implements RunStore {
   }
 
   #record(entry: Entry): RunRecord {
-    const run = this.#state.runs.find(entry.job.id);
+    const run = this.#book.find(entry.job.id);
     const now = this.#state.clock.now();
     return {
       job: copyJob(entry),
@@ -229,13 +242,6 @@ export class MemoryRuns implements RunStore {
       since: run?.since ?? entry.job.createdAt,
       open: openOf(run).map((step) => copyStep(step, now)),
     };
-  }
-
-  #held({ jobId, token }: Lease): Entry | null {
-    const entry = this.#state.jobs.get(jobId);
-    return entry !== undefined && entry.token === token && entry.job.state === "running"
-      ? entry
-      : null;
   }
 
   #find(jobId: string): Entry {

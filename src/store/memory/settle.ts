@@ -1,5 +1,4 @@
 import type { EpochMs } from "../../core/clock.ts";
-import { withPrefix } from "../../core/id.ts";
 import { CRASH_LOOP, type Failure, MAX_CRASHES, type Outcome } from "../../core/outcome.ts";
 import type { SettleStatus } from "../store.ts";
 import type { Entry } from "./entry.ts";
@@ -13,7 +12,7 @@ export function settleEntry(
   now: EpochMs,
 ): SettleStatus {
   if (entry.job.cancelRequested && outcome.kind !== "complete") {
-    if (undoFirst(state, entry, now)) return "compensating";
+    if (state.runs?.undoFirst(entry, now)) return "compensating";
     cancelEntry(state, entry, outcome, now);
     return outcome.kind === "cancel" ? "settled" : "cancelled";
   }
@@ -31,57 +30,29 @@ function writeOutcome(state: MemoryState, entry: Entry, outcome: Outcome, now: E
     case "retry":
       job.failure = frozen(outcome.failure);
       job.retryCount++;
-      state.runs.rewind(job.id, outcome.rewind, now);
+      state.runs?.rewind(job.id, outcome.rewind, now);
       return state.wait(entry, now + outcome.delayMs, now);
     case "release":
       job.attempt--;
       return state.wait(entry, now + outcome.delayMs, now);
     case "dead":
-      if (outcome.rewind !== undefined) state.runs.of(entry).rewind = outcome.rewind;
+      state.runs?.noteRewind(entry, outcome.rewind);
       return state.die(entry, frozen(outcome.failure), now);
-    case "park":
-      job.attempt--;
-      job.crashes = 0; // it got somewhere
-      if (outcome.accepted.length > 0) state.runs.accept(state.runs.of(entry), outcome.accepted);
-      return state.wait(entry, state.runs.dueAt(job.id, outcome, now), now);
-    case "compensate": {
-      const run = state.runs.of(entry);
-      run.compensating = true;
-      run.cause = frozen(outcome.cause);
-      return state.wait(entry, now, now);
-    }
     case "cancel":
       return cancelEntry(state, entry, outcome, now);
+    case "park":
+    case "compensate": // of a run, so there is a book of runs
+      return state.runs!.settle(entry, outcome, now);
   }
 }
 
 /** Takes back a lease that has run out. */
 export function rescueEntry(state: MemoryState, entry: Entry, now: EpochMs): void {
   entry.job.crashes++;
-  if (entry.job.cancelRequested && undoFirst(state, entry, now)) return;
+  if (entry.job.cancelRequested && state.runs?.undoFirst(entry, now)) return;
   if (entry.job.cancelRequested) state.finish(entry, "cancelled", now);
   else if (entry.job.crashes >= MAX_CRASHES) state.die(entry, frozen(CRASH_LOOP), now);
   else state.wait(entry, now, now);
-}
-
-/** A job that had ended, or waits, is ready now, with all its retries. */
-export function revive(state: MemoryState, entry: Entry, now: EpochMs): void {
-  const { job } = entry;
-  job.retryCount = 0;
-  job.crashes = 0;
-  job.failure = null;
-  job.result = null;
-  state.wait(entry, now, now);
-  const letter = state.letters.get(withPrefix("dlq", job.id))?.letter;
-  if (letter !== undefined) letter.replayedAt ??= now;
-}
-
-/** A run that was cancelled so that it undoes its steps first is ready to do that. */
-function undoFirst(state: MemoryState, entry: Entry, now: EpochMs): boolean {
-  if (!state.runs.find(entry.job.id)?.compensating) return false;
-  entry.job.cancelRequested = false;
-  state.wait(entry, now, now);
-  return true;
 }
 
 function cancelEntry(state: MemoryState, entry: Entry, outcome: Outcome, now: EpochMs): void {

@@ -8,7 +8,9 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import { deadLetterOf, type DeadLetterRecord } from "../../core/dead_letter.ts";
 import { Fifo } from "../../core/fifo.ts";
 import { type JobRecord, type JobState, noJobs } from "../../core/job.ts";
+import type { Lease } from "../../core/lease.ts";
 import { type Failure, isSuspect } from "../../core/outcome.ts";
+import { keyholderName } from "../../core/run.ts";
 import {
   type Entry,
   type Finished,
@@ -19,7 +21,7 @@ import {
 } from "./entry.ts";
 import { OrderedLog } from "./ordered_log.ts";
 import { ReadyQueue } from "./ready_queue.ts";
-import { RunBook } from "./run_book.ts";
+import type { RunBook } from "./run_book.ts";
 
 /** A dead letter as the store holds it. */
 export interface LetterEntry {
@@ -46,7 +48,8 @@ export class MemoryState {
     /^\d{16}dlq_[0-9a-z]{26}$/,
     (entry) => entry.gone,
   );
-  readonly runs = new RunBook(this);
+  /** What it holds of runs; null until one may be added. */
+  runs: RunBook | null = null;
   readonly #wakers = new Set<(queue: string) => void>();
   readonly #maxFinished: number;
   readonly #finished = {
@@ -120,7 +123,7 @@ export class MemoryState {
     job.cancelRequested = false;
     if (job.uniqueKey !== null) this.unique.delete(uniqueKey(job.name, job.uniqueKey));
     this.#note(entry, state, now);
-    this.runs.ended(entry, now);
+    this.runs?.ended(entry, now);
     if (this.counts[state] > this.#maxFinished) this.prune(state, Infinity, 1);
     if (wasRunning && queue.concurrency !== null) this.wake(queue.name); // a place is free
   }
@@ -149,7 +152,7 @@ export class MemoryState {
     entry.finished = null;
     this.jobs.delete(job.id);
     this.jobLog.noteGone();
-    this.runs.gone(entry);
+    this.runs?.gone(entry);
   }
 
   /** The letter is forgotten. True where there was one. */
@@ -194,6 +197,14 @@ export class MemoryState {
   /** The unfinished job that holds a unique key. */
   holder(name: string, key: string | null): Entry | undefined {
     return key === null ? undefined : this.unique.get(uniqueKey(name, key));
+  }
+
+  /** The running job of a lease, if the lease still holds it. */
+  held({ jobId, token }: Lease): Entry | null {
+    const entry = this.jobs.get(jobId);
+    return entry !== undefined && entry.token === token && entry.job.state === "running"
+      ? entry
+      : null;
   }
 
   wake(queue: string): void {
@@ -249,5 +260,5 @@ function letterKey(letter: DeadLetterRecord): string {
 }
 
 function uniqueKey(name: string, key: string): string {
-  return `${name}\u0000${key}`;
+  return `${keyholderName(name)}\u0000${key}`;
 }

@@ -1,10 +1,7 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import type { Store } from "../store.ts";
-import { MemoryDeadLetters } from "./dead_letters.ts";
 import { MemoryJobs } from "./jobs.ts";
-import { MemoryEvents } from "./events.ts";
-import { MemoryQueues } from "./queues.ts";
-import { MemoryRuns } from "./runs.ts";
+import { lazyAdmin, lazyRuns } from "./on_demand.ts";
 import { MemoryState } from "./state.ts";
 
 /** What {@link memoryStore} takes. */
@@ -34,15 +31,16 @@ export interface MemoryStoreOptions {
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const { clock = systemClock, maxFinished = 10_000 } = options;
   const state = new MemoryState(clock, maxFinished);
-  const events = new MemoryEvents(state, maxFinished);
+  const { verbs, deadLetters, queues } = lazyAdmin(state);
+  const { runs, events, load } = lazyRuns(state, maxFinished);
   return {
     name: "memory",
     durable: false,
     maxPayloadBytes: options.maxPayloadBytes ?? 2 ** 20,
-    jobs: new MemoryJobs(state),
-    deadLetters: new MemoryDeadLetters(state),
-    queues: new MemoryQueues(state),
-    runs: new MemoryRuns(state, events),
+    jobs: Object.assign(new MemoryJobs(state, load), verbs),
+    deadLetters,
+    queues,
+    runs,
     events,
     migrate: () => Promise.resolve(),
     ping: () => Promise.resolve(),

@@ -1,12 +1,16 @@
 import type { JobRecord } from "../../core/job.ts";
-import type { ClaimedJob } from "../../core/lease.ts";
+import type { ClaimedJob, Lease } from "../../core/lease.ts";
 import { MAX_CRASHES } from "../../core/outcome.ts";
+import type { SqlExecutor } from "../../sql/driver.ts";
 import type { ClaimRequest } from "../store.ts";
 import { textArray } from "./array.ts";
-import type { Database } from "./database.ts";
 import { decodeFailure, decodeKey, decodeLabels } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 import { fromUuid } from "./uuid.ts";
+
+/** Ends a job, and a field of it, in what `claim()` answers. */
+const END = "\x1e";
+const SEPARATOR = "\x1f";
 
 /** As {@link isSuspect} of core has it. */
 export const SUSPECT_AT = MAX_CRASHES - 1;
@@ -28,30 +32,44 @@ interface ClaimRow {
   readonly jobs: string;
 }
 
-/** What a job has that is not usual, in the order of the function. */
-type Rest = [
-  priority: number,
-  maxRetries: number,
-  timeoutMs: number,
-  attempt: number,
-  retryCount: number,
-  crashes: number,
-  createdAt: number,
-  uniqueKey: string | null,
-  labels: string | null,
-  failure: string | null,
-  progress: string | null,
-];
+/** What a job has that may be unusual. */
+interface Rest {
+  readonly maxRetries: number;
+  readonly timeoutMs: number;
+  readonly attempt: number;
+  readonly retryCount: number;
+  readonly crashes: number;
+  /** Not there where it is the moment when the job was due. */
+  readonly createdAt?: number;
+  readonly uniqueKey: string | null;
+  readonly labels: string | null;
+  readonly failure: string | null;
+  readonly progress: string | null;
+}
+
+/** A new job with the default options. */
+const USUAL: Rest = {
+  maxRetries: 3,
+  timeoutMs: 0,
+  attempt: 1,
+  retryCount: 0,
+  crashes: 0,
+  uniqueKey: null,
+  labels: null,
+  failure: null,
+  progress: null,
+};
 
 /** Leases ready jobs, in the order that the port promises. */
 export async function claim(
-  database: Database,
+  executor: Pick<SqlExecutor, "query">,
   sql: Statements,
+  now: string | null,
   request: ClaimRequest,
 ): Promise<Claimed> {
   const { workerId, queues, names, limit, leaseMs, suspects } = request;
-  const [row] = await database.query<ClaimRow>(sql.claim, [
-    database.now,
+  const [row] = await executor.query<ClaimRow>(sql.claim, [
+    now,
     workerId,
     textArray(queues),
     textArray(names),
@@ -60,71 +78,92 @@ export async function claim(
     suspects,
     SUSPECT_AT,
   ]);
-  const jobs = row.jobs.split("\x1e");
-  jobs.pop(); // behind the last end
-  return { jobs: sorted(jobs.map((job) => toClaimed(job, request, row)), queues), due: row.due };
+  const texts = row.jobs.split(END);
+  texts.pop(); // behind the last end
+  const answer = { request, row };
+  const jobs = texts.map((text) => new Claim(text, answer));
+  return { jobs: isSorted(texts) ? jobs : sorted(jobs, queues), due: row.due };
 }
 
-function toClaimed(
-  text: string,
-  { workerId, names, queues }: ClaimRequest,
-  row: ClaimRow,
-): ClaimedJob {
-  const [uuid, runAt, token, name, queue, unusual, payload] = text.split("\x1f");
-  const [
-    priority,
-    maxRetries,
-    timeoutMs,
-    attempt,
-    retryCount,
-    crashes,
-    createdAt,
-    uniqueKey,
-    labels,
-    failure,
-    progress,
-  ]: Rest = unusual === ""
-    ? [0, 3, 0, 1, 0, 0, Number(runAt), null, null, null, null]
-    : JSON.parse(unusual);
-  const { tags, scope } = decodeLabels(labels);
+/** What the claims of one answer have in common. */
+interface Answer {
+  readonly request: ClaimRequest;
+  readonly row: ClaimRow;
+}
+
+/** Read when it is first asked for: hundreds wait ahead, and what is made of them would outlive collections of garbage. */
+class Claim implements ClaimedJob {
+  readonly #text: string;
+  readonly #answer: Answer;
+  #read: ClaimedJob | null = null;
+
+  constructor(text: string, answer: Answer) {
+    this.#text = text;
+    this.#answer = answer;
+  }
+
+  get job(): JobRecord {
+    return (this.#read ??= read(this.#text, this.#answer)).job;
+  }
+
+  get lease(): Lease {
+    return (this.#read ??= read(this.#text, this.#answer)).lease;
+  }
+}
+
+function read(text: string, { request, row }: Answer): ClaimedJob {
+  // By index: taking an array apart by a pattern goes through its iterator, 475 bytes a job.
+  const fields = text.split(SEPARATOR);
+  const runAt = Number(fields[1]);
+  const token = fields[3] === "" ? row.token : Number(fields[3]);
+  const rest: Rest = fields[6] === "" ? USUAL : JSON.parse(fields[6]);
+  const { tags, scope } = decodeLabels(rest.labels);
   const job: JobRecord = {
-    id: fromUuid("job", uuid),
-    name: name === "" ? names[0] : name,
-    queue: queue === "" ? queues[0] : queue,
-    priority,
-    payload,
-    maxRetries,
-    timeoutMs,
-    uniqueKey: decodeKey(uniqueKey),
+    id: fromUuid("job", fields[2]),
+    name: fields[4] === "" ? request.names[0] : fields[4],
+    queue: fields[5] === "" ? request.queues[0] : fields[5],
+    priority: Number(fields[0]),
+    payload: fields[7],
+    maxRetries: rest.maxRetries,
+    timeoutMs: rest.timeoutMs,
+    uniqueKey: decodeKey(rest.uniqueKey),
     tags,
     scope,
     state: "running",
-    runAt: Number(runAt),
-    attempt,
-    retryCount,
-    crashes,
-    failure: decodeFailure(failure),
+    runAt,
+    attempt: rest.attempt,
+    retryCount: rest.retryCount,
+    crashes: rest.crashes,
+    failure: decodeFailure(rest.failure),
     result: null,
-    progress,
+    progress: rest.progress,
     cancelRequested: false,
-    workerId,
-    createdAt,
+    workerId: request.workerId,
+    createdAt: rest.createdAt ?? runAt,
     updatedAt: row.now,
     startedAt: row.now,
     completedAt: null,
     heartbeatAt: row.now,
   };
-  return { job, lease: { jobId: job.id, token: token === "" ? row.token : Number(token) } };
+  return { job, lease: { jobId: job.id, token } };
 }
 
-/** An UPDATE returns its rows in the order of the table, which is almost always the right one. */
+/**
+ * An UPDATE returns its rows in the order of the table, which is almost always the right one: that of
+ * the texts, as long as no job has a priority and all moments have as many digits.
+ */
+function isSorted(texts: readonly string[]): boolean {
+  const digits = texts.length === 0 ? 0 : texts[0].indexOf(SEPARATOR, 1);
+  return texts.every((text, i) =>
+    text.startsWith(SEPARATOR) && text.indexOf(SEPARATOR, 1) === digits &&
+    (i === 0 || texts[i - 1] < text)
+  );
+}
+
 function sorted(claimed: ClaimedJob[], queues: readonly string[]): ClaimedJob[] {
   const rank = new Map(queues.map((queue, i) => [queue, i]));
-  const compare = ({ job: a }: ClaimedJob, { job: b }: ClaimedJob) =>
+  return claimed.sort(({ job: a }, { job: b }) =>
     (queues.length > 1 ? rank.get(a.queue)! - rank.get(b.queue)! : 0) || b.priority - a.priority ||
-    a.runAt - b.runAt || (a.id < b.id ? -1 : 1);
-  for (let i = 1; i < claimed.length; i++) {
-    if (compare(claimed[i - 1], claimed[i]) > 0) return claimed.sort(compare);
-  }
-  return claimed;
+    a.runAt - b.runAt || (a.id < b.id ? -1 : 1)
+  );
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { DispatchError, show } from "../../core/errors.ts";
-import type { SqlDriver, SqlParam, SqlRow } from "../../sql/driver.ts";
+import { SqlError } from "../../sql/sql_error.ts";
+import type { SqlDriver, SqlExecutor, SqlParam, SqlRow } from "../../sql/driver.ts";
 
 /** The schema of one installation, and how statements reach it. */
 export class Database {
@@ -39,8 +40,31 @@ export class Database {
     text: string,
     params: readonly SqlParam[],
   ): Promise<Row[]> {
-    return await (await this.driver()).query<Row>(text, params);
+    return await this.retry(async () => await (await this.driver()).query<Row>(text, params));
   }
+
+  /**
+   * Tries again what the database has rolled back because it and others waited for each other. Locks
+   * are taken in one order everywhere, so that this is for what slips in between.
+   */
+  async retry<T>(work: () => Promise<T>): Promise<T> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof SqlError && error.sqlState === "40P01") || tries === 5) throw error;
+      }
+    }
+  }
+
+  /** Runs statements of the stream that jobs make: claims, and what ends them. */
+  readonly flow: Pick<SqlExecutor, "query"> = {
+    query: async <Row extends object>(text: string, params: readonly SqlParam[] = []) => {
+      const driver = await this.driver();
+      const run = driver.pipeline ?? driver.query;
+      return await this.retry(() => run<Row>(text, params));
+    },
+  };
 
   async close(): Promise<void> {
     const driver = this.#driver;

@@ -61,8 +61,10 @@ export class PostgresEvents implements EventStore {
         params,
       );
     // One alone that is refused has changed nothing; of several, the others must not stay.
-    const rows = events.length === 1 ? check(await send(driver), events) : await driver.transaction(
-      async (tx) => check(await send(tx), events),
+    const rows = await this.#database.retry(async () =>
+      events.length === 1
+        ? check(await send(driver), events)
+        : await driver.transaction(async (tx) => check(await send(tx), events))
     );
     this.#wake.send(rows.flatMap(({ wake }) => wake ?? []));
     return events.map((event, i) => {

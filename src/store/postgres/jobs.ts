@@ -52,10 +52,11 @@ export class PostgresJobs implements JobStore {
   }
 
   async claim(request: ClaimRequest): Promise<ClaimedJob[]> {
+    const database = this.#database;
     const { queues, names, limit } = request;
     this.#wake.note(queues);
     if (limit <= 0 || names.length === 0 || queues.length === 0) return [];
-    const { jobs, due } = await claim(this.#database, this.#sql, request);
+    const { jobs, due } = await claim(database.flow, this.#sql, database.now, request);
     if (jobs.length === 0 && !request.suspects) this.#due = { of: question(queues, names), due };
     return jobs;
   }
@@ -75,10 +76,10 @@ export class PostgresJobs implements JobStore {
   }
 
   async settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
-    const now = this.#database.now;
+    const { flow, now } = this.#database;
     const { statuses, wake } = settlements.some(isOfRun)
-      ? await settleWithRuns(this.#database, this.#sql, this.#runSql, now, settlements)
-      : await settle(this.#database, this.#sql, now, settlements);
+      ? await settleWithRuns(flow, this.#sql, this.#runSql, now, settlements)
+      : await settle(flow, this.#sql, now, settlements);
     this.#wake.send(wake);
     return statuses;
   }

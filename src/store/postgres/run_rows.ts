@@ -13,6 +13,14 @@ export interface RunRow extends RecordRow {
   readonly since: number;
 }
 
+/** What a run has beside its job, with one of its steps or, where it has none, nulls. */
+export interface RestRow extends StepRow {
+  readonly ord: number;
+  readonly compensating: boolean | null;
+  readonly cause: string | null;
+  readonly since: number | null;
+}
+
 /** A row of `steps`. */
 export interface StepRow {
   readonly run: string;

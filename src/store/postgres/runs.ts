@@ -7,6 +7,7 @@ import type { SqlParam } from "../../sql/driver.ts";
 import type {
   CheckpointQuery,
   RunQuery,
+  RunRest,
   RunStore,
   StepStatus,
   StepWait,
@@ -18,9 +19,10 @@ import { arrayOf, textArray } from "./array.ts";
 import type { Database } from "./database.ts";
 import { isUniqueViolation } from "./enqueue.ts";
 import { notACursor, type PostgresJobs } from "./jobs.ts";
-import { encodeLabels } from "./rows.ts";
+import { decodeFailure, encodeLabels } from "./rows.ts";
 import {
   acceptedOf,
+  type RestRow,
   type RunRow,
   type Sent,
   STEP_STATE,
@@ -58,6 +60,25 @@ export class PostgresRuns implements RunStore {
     const records = known.length === 0 ? [] : await this.#read(this.#sql.get, [arrayOf(known)]);
     const byId = new Map(records.map((record) => [record.job.id, record]));
     return jobIds.map((id) => byId.get(id) ?? null);
+  }
+
+  /** Of a run that was never claimed before there is nothing to read. */
+  async resume(jobIds: readonly string[], limit: number): Promise<RunRest[]> {
+    const rests = jobIds.map(() => ({
+      compensating: false,
+      cause: null as RunRest["cause"],
+      since: null as number | null,
+      checkpoints: [] as Checkpoint[],
+    }));
+    const params = [this.#database.now, arrayOf(jobIds.map(toUuid)), limit];
+    for (const row of await this.#database.query<RestRow>(this.#sql.resume, params)) {
+      const rest = rests[row.ord - 1];
+      rest.compensating = row.compensating ?? false;
+      rest.cause ??= decodeFailure(row.cause);
+      rest.since = row.since;
+      if (row.position !== null) rest.checkpoints.push(toCheckpoint(row));
+    }
+    return rests;
   }
 
   async list(query: RunQuery): Promise<Page<RunRecord>> {

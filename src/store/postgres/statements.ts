@@ -1,3 +1,5 @@
+import { keyholder } from "./migrations/002_tables.ts";
+
 /** The texts of the statements, built once for each store: clients prepare them by their text. */
 export function statements(s: string) {
   const columns = `(id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
@@ -65,7 +67,8 @@ from moment`,
 from unnest($1::text::text[], $2::text::text[], $3::text::uuid[]) with ordinality h (name, key, id, ord)
 cross join lateral (
   (select x.id from ${s}.records x where x.id = h.id limit 1)
-  union all (select j.id from ${s}.jobs j where j.name = h.name and j.unique_key = h.key) limit 1
+  union all (select j.id from ${s}.jobs j where ${keyholder("j.name")} = ${keyholder("h.name")}
+    and j.unique_key = h.key) limit 1
 ) j join ${s}.records r on r.id = j.id`,
     claim: `select * from ${s}.claim($1::text::int8, $2::text, $3::text::text[], $4::text::text[],
   $5::int4, $6::text::int8, $7::bool, $8::int4)`,

@@ -5,11 +5,17 @@
 
 import type { IdPrefix } from "../../core/id.ts";
 
-const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX = /^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
-const PAIRS: string[] = Array.from({ length: 1024 }, (_, n) => ALPHABET[n >> 5] + ALPHABET[n & 31]);
-const VALUES = new Uint8Array(128);
-for (let i = 0; i < 32; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
+
+/** Characters by their values, and values by their characters. */
+const [BASE32, VALUES] = tablesOf("0123456789abcdefghjkmnpqrstvwxyz");
+const [HEX, DIGITS] = tablesOf("0123456789abcdef");
+
+const DASH = "-".charCodeAt(0);
+
+/** What is being written, used again and again: strings that are put together in parts cost 800 bytes a job. */
+const uuidCodes = new Array<number>(32).fill(0);
+const idCodes = new Map<IdPrefix, number[]>();
 
 /** The uuid of a TypeID, as 32 hexadecimal digits; `null` for what is no TypeID: nothing has it. */
 export function toUuid(id: string): string | null {
@@ -19,23 +25,48 @@ export function toUuid(id: string): string | null {
 /** The same for an identifier that the engine has made. */
 export function unchecked(id: string): string {
   let at = id.length - 26;
-  const value = (i: number) => VALUES[id.charCodeAt(i)];
-  let hex = ((value(at) << 5) | value(at + 1) | 0x100).toString(16).slice(1);
-  for (at += 2; at < id.length; at += 4) { // 4 characters are 20 bits are 5 digits
-    const bits = (value(at) << 15) | (value(at + 1) << 10) | (value(at + 2) << 5) | value(at + 3);
-    hex += (bits | 0x100000).toString(16).slice(1);
+  const first = (VALUES[id.charCodeAt(at)] << 5) | VALUES[id.charCodeAt(at + 1)];
+  uuidCodes[0] = HEX[first >> 4];
+  uuidCodes[1] = HEX[first & 15];
+  at += 2;
+  for (let to = 2; to < 32; to += 5, at += 4) { // 4 characters are 20 bits are 5 digits
+    const bits = (VALUES[id.charCodeAt(at)] << 15) | (VALUES[id.charCodeAt(at + 1)] << 10) |
+      (VALUES[id.charCodeAt(at + 2)] << 5) | VALUES[id.charCodeAt(at + 3)];
+    uuidCodes[to] = HEX[bits >> 16];
+    uuidCodes[to + 1] = HEX[(bits >> 12) & 15];
+    uuidCodes[to + 2] = HEX[(bits >> 8) & 15];
+    uuidCodes[to + 3] = HEX[(bits >> 4) & 15];
+    uuidCodes[to + 4] = HEX[bits & 15];
   }
-  return hex;
+  return String.fromCharCode.apply(null, uuidCodes);
 }
 
 /** The TypeID of a uuid as Postgres writes it. */
 export function fromUuid(prefix: IdPrefix, uuid: string): string {
-  const hex = uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) +
-    uuid.slice(24);
-  let id = prefix + "_" + PAIRS[parseInt(hex.slice(0, 2), 16)];
-  for (let at = 2; at < 32; at += 5) {
-    const bits = parseInt(hex.slice(at, at + 5), 16);
-    id += PAIRS[bits >>> 10] + PAIRS[bits & 1023];
+  let codes = idCodes.get(prefix);
+  if (codes === undefined) {
+    codes = Array.from(`${prefix}_${"0".repeat(26)}`, (character) => character.charCodeAt(0));
+    idCodes.set(prefix, codes);
   }
-  return id;
+  let to = prefix.length + 1;
+  let bits = 0;
+  let count = 2; // 130 bits: the two that a uuid lacks come first
+  for (let at = 0; at < uuid.length; at++) {
+    const code = uuid.charCodeAt(at);
+    if (code === DASH) continue;
+    bits = (bits << 4) | DIGITS[code];
+    count += 4;
+    if (count < 5) continue;
+    count -= 5;
+    codes[to++] = BASE32[bits >> count];
+    bits &= (1 << count) - 1;
+  }
+  return String.fromCharCode.apply(null, codes);
+}
+
+function tablesOf(alphabet: string): [codes: readonly number[], values: Uint8Array] {
+  const codes = Array.from(alphabet, (character) => character.charCodeAt(0));
+  const values = new Uint8Array(128);
+  for (const [value, code] of codes.entries()) values[code] = value;
+  return [codes, values];
 }

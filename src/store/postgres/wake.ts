@@ -1,9 +1,9 @@
 /**
  * Hints between processes, over LISTEN and NOTIFY. A NOTIFY takes a lock of the whole database when
  * it commits: in each insert it let 50 callers enqueue 2,100 jobs a second instead of 6,000. So there
- * is at most one every few milliseconds for all queues together: with the insert itself where it
- * comes after a pause, which spares a round trip on the way to the handler, and after the commit
- * otherwise. What is lost on the way is found by polling.
+ * is at most one every few milliseconds for all queues together: with the next insert after a pause,
+ * which spares a round trip on the way to the handler and a commit, and by itself where none comes
+ * soon. What is lost on the way is found by polling.
  */
 
 import { type Clock, systemClock } from "../../core/clock.ts";
@@ -12,6 +12,8 @@ import type { Database } from "./database.ts";
 
 /** At most one NOTIFY of a process in so many milliseconds. */
 const PAUSE_MS = 5;
+/** After the pause, a hint that is due waits so long for an insert that takes it along. */
+const RIDE_MS = 2;
 
 const NOTIFY = "select pg_notify($1::text, $2::text)";
 
@@ -58,9 +60,9 @@ export class Wake {
     for (const queue of distinct) {
       for (const waker of this.#wakers) waker(queue);
     }
-    if (!this.#notify || told) return;
-    for (const queue of distinct) this.#waiting.add(queue);
-    if (!this.#resting) this.#flush();
+    if (!this.#notify) return;
+    for (const queue of distinct) told ? this.#waiting.delete(queue) : this.#waiting.add(queue);
+    if (!this.#resting && this.#waiting.size > 0) this.#flush();
   }
 
   /** Sends the hint with a transaction: it goes out when that commits, and not at all otherwise. */
@@ -113,10 +115,12 @@ export class Wake {
   }
 
   #rest(): void {
+    this.#cancelRest?.();
     this.#resting = true;
     this.#cancelRest = this.#clock.after(PAUSE_MS, () => {
       this.#resting = false;
-      if (this.#waiting.size > 0) this.#flush();
+      if (this.#waiting.size === 0) return;
+      this.#cancelRest = this.#clock.after(RIDE_MS, () => this.#waiting.size > 0 && this.#flush());
     });
   }
 }

@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
 import { newId, withPrefix } from "../../core/id.ts";
 import type { Failure } from "../../core/outcome.ts";
-import { noRuns, runStateOf } from "../../core/run.ts";
+import { noRuns } from "../../core/run.ts";
+import { runStateOf } from "../../core/run_view.ts";
 import { assertRefused, DONE, FAILURE, range, readPages, type StoreCase } from "./context.ts";
 import {
   newRun,
@@ -20,6 +21,26 @@ import {
 const STUCK: Failure = { code: "compensation_failed", message: "Cannot undo charge" };
 
 export const runLifeCases: readonly StoreCase[] = [
+  {
+    name: "the versions of a workflow share their unique keys, other workflows and jobs do not",
+    part: "workflows",
+    async run(t) {
+      const started = (name: string) =>
+        t.store.jobs.enqueue([newRun({ name, uniqueKey: "7" })]).then(([job]) => job.id);
+      const first = await started("workflow/order@1");
+      assertEquals(await started("workflow/order@2"), first);
+      const others = ["workflow/order@x@1", "workflow/order2@1", "order@1", "order@2"];
+      const ids = await Promise.all(others.map(started));
+      assertEquals(new Set([first, ...ids]).size, others.length + 1);
+      const { lease } = await t.claimOnly(first);
+      assertEquals(await started("workflow/order@2"), first, "while it runs");
+      await t.settle(lease, { kind: "dead", failure: FAILURE });
+      const second = await started("workflow/order@2");
+      assertNotEquals(second, first);
+      await assertRefused("unique_conflict", () => t.store.jobs.retry(first));
+      await assertRefused("unique_conflict", () => partsOf(t.store).runs.rewind(first, 0));
+    },
+  },
   {
     name: "a run that is to undo its steps is ready at once, and compensating until it ends",
     part: "workflows",

@@ -167,6 +167,36 @@ export const stepCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "a claimed run goes on with its first checkpoints, and knows what it is to undo",
+    part: "workflows",
+    async run(t) {
+      const { runs } = partsOf(t.store);
+      const [fresh, far, failed] = [await running(t), await running(t), await running(t)];
+      await runs.save(
+        range(3).map((position) => step(far.lease, { position, name: `s${position}` })),
+      );
+      await save(t, step(failed.lease));
+      await t.settle(failed.lease, { kind: "compensate", cause: FAILURE });
+      await t.claimOnly(failed.job.id);
+      const rests = await runs.resume([failed, fresh, far].map(({ job }) => job.id), 2);
+      assertEquals(
+        rests.map(({ compensating, cause, checkpoints }) => ({
+          compensating,
+          cause,
+          names: checkpoints.map(({ name }) => name),
+        })),
+        [
+          { compensating: true, cause: FAILURE, names: ["charge"] },
+          { compensating: false, cause: null, names: [] },
+          { compensating: false, cause: null, names: ["s0", "s1"] },
+        ],
+      );
+      for (const [i, { job }] of [failed, fresh, far].entries()) {
+        assertEquals(rests[i].since ?? job.createdAt, job.createdAt);
+      }
+    },
+  },
+  {
     name: "what the code was given is no longer pending",
     part: "workflows",
     async run(t) {

@@ -4,6 +4,7 @@ import { DispatchError } from "../../core/errors.ts";
 import { encodeJson, type JsonText } from "../../core/json.ts";
 import { decideFailure, type Failure, isJobSignal, toFailure } from "../../core/outcome.ts";
 import type { SliceHost } from "../host.ts";
+import { LazyAbort } from "../lazy_abort.ts";
 
 /** What a step's function is given. */
 export interface StepContext {
@@ -34,7 +35,7 @@ export interface StepAttempt {
   readonly work: (context: StepContext) => unknown;
   readonly rules: StepRules;
   /** A second reason to abort. */
-  readonly signal?: AbortSignal;
+  readonly losers?: LazyAbort;
 }
 
 /** What is to be remembered of it. */
@@ -57,14 +58,20 @@ const GRACE_MS = 1000;
 export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<Attempted | null> {
   const { name, position, attempt, work, rules } = step;
   const { clock } = host;
-  const controller = new AbortController();
-  const onLost = () => controller.abort();
-  step.signal?.addEventListener("abort", onLost);
-  let listens = false;
+  const own = new LazyAbort();
+  const follow = () => {
+    if (host.signal.aborted) onAbort();
+    else host.signal.addEventListener("abort", onAbort);
+  };
   const context: StepContext = {
     get signal() {
-      listens = true;
-      return controller.signal;
+      if (!own.isWatched) {
+        follow();
+        const losers = step.losers?.signal;
+        if (losers?.aborted) onLost();
+        else losers?.addEventListener("abort", onLost);
+      }
+      return own.signal;
     },
     attempt,
     idempotencyKey: `${host.runId}/${position}`,
@@ -76,13 +83,14 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
       "timeout",
       `The step took longer than its limit of ${rules.timeoutMs} ms`,
     );
-    controller.abort(timedOut);
+    own.abort(timedOut);
   });
   const onAbort = () => {
     cancel();
-    controller.abort(host.abortReason);
+    own.abort(host.abortReason);
   };
-  host.signal.addEventListener("abort", onAbort);
+  const onLost = () => own.abort();
+  if (outOfTime !== null) follow();
   // deno-lint-ignore require-await -- a function that throws at once must reject
   const working = host.ambient.run(async () => work(context));
   const ended = (state: Attempted["state"], more: Partial<Attempted>): Attempted => ({
@@ -100,7 +108,7 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
       outOfTime.then(() => endsWithin(clock, GRACE_MS, working)),
     ]));
     if (timedOut !== null) throw timedOut;
-    if (listens && host.signal.aborted) return null; // it may be half the work
+    if (own.isWatched && host.signal.aborted) return null; // it may be half the work
     const encoded = encode(value, `the result of step ${JSON.stringify(name)}`, host);
     return typeof encoded === "string"
       ? ended("completed", { result: encoded })
@@ -123,8 +131,8 @@ export async function attemptStep(step: StepAttempt, host: SliceHost): Promise<A
     }
   } finally {
     cancel();
-    host.signal.removeEventListener("abort", onAbort);
-    step.signal?.removeEventListener("abort", onLost);
+    if (outOfTime !== null || own.isWatched) host.signal.removeEventListener("abort", onAbort);
+    if (own.isWatched) step.losers?.signal.removeEventListener("abort", onLost);
   }
 }
 

@@ -3,6 +3,7 @@ import { type Duration, parseDuration } from "../../core/duration.ts";
 import { DispatchError, show } from "../../core/errors.ts";
 import { decodeJson } from "../../core/json.ts";
 import { isJobSignal } from "../../core/outcome.ts";
+import type { LazyAbort } from "../lazy_abort.ts";
 import type { Memo } from "../memo.ts";
 import type { Call } from "../order.ts";
 import type { Undo } from "../saga.ts";
@@ -26,7 +27,7 @@ export interface StepOptions<Result = unknown> {
 /** `step.run` of one slice. */
 export function runStep(
   memo: Memo,
-  losers: AbortSignal,
+  losers: LazyAbort,
   onUndo: (undo: Undo) => void,
   name: string,
   work: (context: StepContext) => unknown,
@@ -50,7 +51,7 @@ export function runStep(
     memo.work(async () => {
       const { position } = call;
       const tried = await attemptStep(
-        { name: call.name, position, attempt: number, work, rules, signal: losers },
+        { name: call.name, position, attempt: number, work, rules, losers },
         memo.host,
       ).catch((signal) => {
         if (!isJobSignal(signal)) throw signal;

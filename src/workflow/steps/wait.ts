@@ -1,6 +1,7 @@
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { DispatchError, show } from "../../core/errors.ts";
-import { checkStepName, isLabel } from "../../core/name.ts";
+import { isLabel } from "../../core/name.ts";
+import { checkStepName } from "../../core/workflow_name.ts";
 import type { Memo } from "../memo.ts";
 import type { Call } from "../order.ts";
 

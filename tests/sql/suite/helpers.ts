@@ -33,3 +33,15 @@ export async function connections(url: string): Promise<number> {
     await admin.end();
   }
 }
+
+/** True while a connection to the database works on a statement that sleeps. */
+export async function sleeps(url: string): Promise<boolean> {
+  const admin = postgres(url, { max: 1, fetch_types: false });
+  try {
+    const rows = await admin`select from pg_stat_activity where datname = current_database()
+      and pid <> pg_backend_pid() and state = 'active' and wait_event = 'PgSleep'`;
+    return rows.length > 0;
+  } finally {
+    await admin.end();
+  }
+}

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SqlError } from "../../../src/sql/sql_error.ts";
 import type { Case } from "../suite.ts";
-import { kill, until } from "./helpers.ts";
+import { kill, sleeps, until } from "./helpers.ts";
 
 export const outageCases: readonly Case[] = [
   {
@@ -59,6 +59,20 @@ export const outageCases: readonly Case[] = [
       assert(Date.now() - began < 3000, `it took ${Date.now() - began} ms`);
       assertEquals(error.transient, true);
       await until(() => driver.query("select 1").then(() => true, () => false), "it goes on");
+    },
+  },
+  {
+    name: "reads an answer that came while the process was busy until the time was up",
+    options: { statementTimeoutMs: 1000 },
+    async run({ driver }, { url }) {
+      await driver.query("select 1"); // the connection stands
+      const busyUntil = Date.now() + 1200;
+      const query = "select 1 as n, pg_sleep($1::float8)::text as slept";
+      let answered = false;
+      const answer = driver.query<{ n: number }>(query, [0.6]).finally(() => answered = true);
+      await until(async () => answered || await sleeps(url), "the statement is under way");
+      while (Date.now() < busyUntil); // nothing is read, and no timer fires
+      assertEquals((await answer)[0].n, 1);
     },
   },
   {

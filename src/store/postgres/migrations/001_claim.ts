@@ -6,8 +6,8 @@ import { NOW, PINNED, WAITING } from "./001_parts.ts";
  *
  * Their answer is one text: as rows of 19 columns a job cost 10 µs more, in the client most of all.
  * Jobs end with U+001E and their fields with U+001F, which neither JSON nor a name can have. What is
- * usual is empty: the token of this claim, the first name and queue that were asked for, and the
- * numbers of a new job, which otherwise are the JSON array `rest`.
+ * usual is empty: no priority, the token of this claim, the first name and queue that were asked for,
+ * and what else a new job has, which otherwise is a JSON object.
  */
 const take = (s: string, select: string): string => `
       with taken as (
@@ -15,22 +15,24 @@ const take = (s: string, select: string): string => `
           attempt = j.attempt + 1, worker_id = p_worker, started_at = t, heartbeat_at = t,
           updated_at = t, lease_until = t + p_lease_ms
         where j.ctid = any (array(${select}))
-        returning j.*
+        returning j.retry_count, concat(nullif(j.priority, 0), E'\\x1f', j.run_at, E'\\x1f', j.id,
+          E'\\x1f', nullif(j.token, claim.token), E'\\x1f', nullif(j.name, p_names[1]),
+          E'\\x1f', nullif(j.queue, p_queues[1]), E'\\x1f',
+          case when j.max_retries <> 3 or j.timeout_ms <> 0 or j.attempt <> 1 or j.retry_count <> 0
+              or j.crashes <> 0 or j.created_at <> j.run_at
+              or (j.unique_key, j.labels, j.failure, j.progress) is distinct from (null, null, null, null)
+            then json_build_object('maxRetries', j.max_retries, 'timeoutMs', j.timeout_ms,
+              'attempt', j.attempt, 'retryCount', j.retry_count, 'crashes', j.crashes,
+              'createdAt', j.created_at, 'uniqueKey', j.unique_key, 'labels', j.labels,
+              'failure', j.failure, 'progress', j.progress) end,
+          E'\\x1f', j.payload, E'\\x1e') as text
       ), told as (
         insert into ${s}.tallies (queue, state, n)
         select q, 'r', count(*) from taken having count(*) > 0
         union all
         select q, ${WAITING}, -count(*) from taken group by 2
       )
-      select count(*), string_agg(concat(k.id, E'\\x1f', k.run_at, E'\\x1f', nullif(k.token, claim.token),
-          E'\\x1f', nullif(k.name, p_names[1]), E'\\x1f', nullif(k.queue, p_queues[1]), E'\\x1f',
-          case when k.priority <> 0 or k.max_retries <> 3 or k.timeout_ms <> 0 or k.attempt <> 1
-              or k.retry_count <> 0 or k.crashes <> 0 or k.created_at <> k.run_at
-              or (k.unique_key, k.labels, k.failure, k.progress) is distinct from (null, null, null, null)
-            then json_build_array(k.priority, k.max_retries, k.timeout_ms, k.attempt, k.retry_count,
-              k.crashes, k.created_at, k.unique_key, k.labels, k.failure, k.progress) end,
-          E'\\x1f', k.payload, E'\\x1e'), '')
-        into took, part from taken k;`;
+      select count(*), string_agg(text, '') into took, part from taken k;`;
 
 /**
  * `claim` takes ready jobs, queue by queue. It first makes ready what has become due; a thousand for

@@ -17,14 +17,30 @@ const nowWaiting = (s: string): string => `
 /**
  * What the end of a job means for a run, however the job ends: a row that arrives in `finished` tells
  * the parent, and a tree that is cancelled falls. A trigger does it, so that no function of version 1
- * has to know; for jobs that are no runs its condition is all that is evaluated.
+ * has to know; for jobs that are no runs its condition is all that is evaluated. Its plans are pinned by
+ * the functions that end jobs: to pin them anew for each row took longer than all that it does.
  *
- * Rows of `jobs` are locked in the order of their ids, parents first: `settle_runs` does that for a
- * whole batch before it ends any. Ids follow the time, so a parent's comes before those of its
- * children, which makes the order of a falling tree the same.
+ * Whoever ends runs first locks all rows of `jobs` that this may reach, in the order of their ids
+ * (`lock_runs`): two that locked them as they came to them would wait for each other.
  */
 export const ends = (s: string): string => `
-create function ${s}.run_ended() returns trigger language plpgsql ${PINNED} as $$
+-- Locks runs, their parents, and the trees below those that are to fall.
+create function ${s}.lock_runs(p_ids uuid[], p_falling uuid[]) returns void
+language plpgsql ${PINNED} as $$
+begin
+  if cardinality(p_falling) > 0 then
+    p_ids := p_ids || array(with recursive tree as (
+      select f.id from ${s}.flows f where f.parent = any (p_falling)
+      union all select f.id from tree t join ${s}.flows f on f.parent = t.id
+    ) select id from tree);
+  end if;
+  perform 1 from ${s}.jobs j where j.id = any (array(
+      select unnest(p_ids) union
+      select f.parent from ${s}.flows f where f.id = any (p_ids) and f.parent is not null))
+    order by j.id for update;
+end $$;
+
+create function ${s}.run_ended() returns trigger language plpgsql as $$
 declare
   t int8 := new.completed_at;
   p_suspect_at int4 := 2;
@@ -66,7 +82,7 @@ create trigger run_ended after insert on ${s}.finished
   for each row when (new.name like 'workflow/%') execute function ${s}.run_ended();
 
 -- A run that was removed or pruned; one that is retried has gone back to jobs in the same statement.
-create function ${s}.run_gone() returns trigger language plpgsql ${PINNED} as $$
+create function ${s}.run_gone() returns trigger language plpgsql as $$
 begin
   if not exists (select 1 from ${s}.jobs j where j.id = old.id) then
     delete from ${s}.steps where run = old.id;
@@ -108,10 +124,9 @@ declare
   undone_in text[];
   item record;
 begin
-  perform 1 from ${s}.jobs j where j.id = any (array(
-      select unnest(p_ids) union
-      select f.parent from ${s}.flows f where f.id = any (p_ids) and f.parent is not null))
-    order by j.id for update;
+  perform ${s}.lock_runs(p_ids, array(
+    select i.id from unnest(p_ids, p_kinds) i (id, kind) left join ${s}.jobs j on j.id = i.id
+    where p_kinds is not null and (i.kind in ('cancel', 'retry', 'dead') or j.cancel_requested)));
   with changed as (
     update ${s}.jobs j set cancel_requested = false, state = 'w', run_at = t, updated_at = t
     from unnest(p_ids, p_tokens, p_kinds) with ordinality i (id, token, kind, ord)
@@ -154,9 +169,15 @@ declare
   parked int8[];
   ready_in text[];
   queues text[];
+  falling uuid[];
   rest record;
 begin
-  perform 1 from ${s}.jobs j where j.id = any (p_ids) order by j.id for update;
+  falling := array(select j.id from ${s}.jobs j where j.id = any (p_ids) and j.cancel_requested);
+  if cardinality(falling) > 0 then
+    perform ${s}.lock_runs(p_ids, falling);
+  else
+    perform 1 from ${s}.jobs j where j.id = any (p_ids) order by j.id for update;
+  end if;
   if p_runs is not null then
     update ${s}.steps c set seq = a.seq
     from unnest(p_runs, p_positions, p_seqs) a (run, position, seq), unnest(p_ids, p_tokens) i (id, token),
@@ -214,10 +235,16 @@ create function ${s}.rescue_jobs(p_now int8, p_limit int4, p_max_crashes int4, p
 returns setof ${s}.records language plpgsql ${PINNED} as $$
 declare
   t int8 := ${NOW};
+  ending uuid[];
 begin
   update ${s}.jobs j set cancel_requested = false
   where j.state = 'r' and j.lease_until <= t and j.cancel_requested and j.name like 'workflow/%'
     and exists (select 1 from ${s}.flows f where f.id = j.id and f.compensating);
+  ending := array(select j.id from ${s}.jobs j where j.state = 'r' and j.lease_until <= t
+    and j.name like 'workflow/%' and (j.cancel_requested or j.crashes + 1 >= p_max_crashes));
+  if cardinality(ending) > 0 then
+    perform ${s}.lock_runs(ending, ending);
+  end if;
   return query select * from ${s}.rescue(p_now, p_limit, p_max_crashes, p_failure);
 end $$;
 `;

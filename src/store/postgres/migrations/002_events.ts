@@ -43,7 +43,12 @@ begin
     where i.run is null order by 1 loop
     perform pg_advisory_xact_lock(lock_id);
   end loop;
-  perform 1 from ${s}.jobs j where j.id = any (p_runs) order by j.id for update;
+  -- All of them at once, in the order of their ids, as everybody does. Nobody begins to wait meanwhile.
+  perform 1 from ${s}.jobs j where j.id = any (array(
+      select unnest(p_runs) union
+      select w.run from unnest(p_runs, p_names, p_keys) i (run, name, key)
+        join ${s}.waits w on w.name = i.name and w.key = coalesce(i.key, '') where i.run is null))
+    order by j.id for update;
   for i in 1 .. cardinality(p_ids) loop
     ord := i; refused := null; wake := null;
     select v.id, v.created_at, v.delivered, v.key, v.payload into kept from ${s}.events v
@@ -61,12 +66,14 @@ begin
         where w.name = p_names[i] and case when p_runs[i] is null then w.key = coalesce(p_keys[i], '')
           else w.run = p_runs[i] end
         group by w.run order by w.run loop
-        perform 1 from ${s}.jobs j where j.id = target.run for update;
         if ${s}.give(t, target.run, target.position, p_ids[i], p_names[i], p_payloads[i]) then
           delivered := delivered + 1;
           update ${s}.jobs j set run_at = t, updated_at = t,
             state = case when j.crashes >= p_suspect_at then 's' else 'w' end::"char"
           where j.id = target.run and j.state = 'f' and j.run_at > t returning j.queue into woken_in;
+          if not found then -- it executes, and may look what has come
+            select j.queue into woken_in from ${s}.jobs j where j.id = target.run and j.state = 'r';
+          end if;
           if found then
             woken := woken || woken_in;
           end if;

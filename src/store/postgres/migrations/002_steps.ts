@@ -47,9 +47,10 @@ begin
     where c.state = 'o' and excluded.child is null
     returning run, position
   )
-  select string_agg(case when w.run is not null then 's' when i.held then 'k' else 'l' end, ''
+  select string_agg(case when not i.held then 'l'
+      when (i.id, i.position) in (select w.run, w.position from written w) then 's' else 'k' end, ''
     order by i.ord) into answer
-  from input i left join written w on w.run = i.id and w.position = i.position and i.held;
+  from input i;
   ${accept(s)}
   return answer;
 end $$;

@@ -6,7 +6,7 @@ export const verbs = (s: string): string => `
 create function ${s}.cancel_job(p_now int8, p_id uuid) returns setof ${s}.records
 language plpgsql ${PINNED} as $$
 begin
-  perform 1 from ${s}.jobs j where j.id = p_id for update;
+  perform ${s}.lock_runs(array[p_id], array[p_id]);
   if exists (select 1 from ${s}.flows f where f.id = p_id and f.compensating) then
     return;
   end if;
@@ -23,6 +23,7 @@ declare
   stuck bool;
 begin
   select r.name, r.failure into before from ${s}.records r where r.id = p_id;
+  perform ${s}.lock_runs(array[p_id], array[p_id]);
   return query select * from ${s}.retry(p_now, p_id);
   if not found or before.name not like 'workflow/%' then
     return;
@@ -82,6 +83,7 @@ declare
   t int8 := ${NOW};
   found_in "char";
 begin
+  perform ${s}.lock_runs(array[p_id], array[p_id]);
   select j.state into found_in from ${s}.jobs j
   where j.id = p_id and j.name like 'workflow/%' for update;
   if found_in = 'r' then
