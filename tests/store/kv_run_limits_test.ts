@@ -185,6 +185,23 @@ describe("steps of runs in a KV", () => {
   });
 });
 
+describe("a wait for many events in a KV", () => {
+  it("ends with any of 400 names, and is refused for more", async () => {
+    await using t = await open();
+    const [{ job, lease }] = await t.start();
+    const names = range(401).map((n) => `paid ${n}`);
+    assertEquals(
+      await codeOf(() => t.runs.wait([wait(lease, 0, { events: names })])),
+      "invalid_step",
+    );
+    const [open400] = await t.runs.wait([wait(lease, 0, { events: names.slice(1) })]);
+    assertEquals(open400?.state, "open");
+    await t.settle(lease, park());
+    assertEquals((await t.events.publish([event({ name: "paid 400" })]))[0].delivered, 1);
+    assertEquals((await t.claim())[0].job.id, job.id);
+  });
+});
+
 describe("an event for many runs in a KV", () => {
   for (const maxChecks of [Infinity, 10]) {
     it(`reaches each of them once, with ${maxChecks} checks in a commit`, async () => {

@@ -5,3 +5,4 @@ import "../workflow/engine_test.ts";
 import "../workflow/operations_test.ts";
 import "../workflow/refusals_test.ts";
 import "../workflow/run_test.ts";
+import "../workflow/steps_test.ts";

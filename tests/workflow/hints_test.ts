@@ -1,11 +1,13 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Clock } from "../../src/core/clock.ts";
+import { kvStore } from "../../src/store/kv/store.ts";
 import { memoryStore } from "../../src/store/memory/store.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { defineWorkflow } from "../../src/workflow/definition.ts";
 import { gate, Rig } from "../harness.ts";
+import { tempFolder } from "../kv.ts";
 import { createDatabase } from "../postgres.ts";
 import { until } from "../scenarios/load.ts";
 
@@ -20,6 +22,25 @@ const STORES: readonly {
       let one: Store | undefined;
       const store = (clock: Clock) => one ??= memoryStore({ clock });
       return Promise.resolve({ store, peer: store, async [Symbol.asyncDispose]() {} });
+    },
+  },
+  {
+    kind: "Deno KV, from another process",
+    async open() {
+      const folder = await tempFolder();
+      const opened: Store[] = [];
+      const store = (clock: Clock) => {
+        opened.push(kvStore(`${folder.path}/jobs.kv`, { clock }));
+        return opened[opened.length - 1];
+      };
+      return {
+        store,
+        peer: store,
+        async [Symbol.asyncDispose]() {
+          for (const store of opened) await store.close();
+          await folder[Symbol.asyncDispose]();
+        },
+      };
     },
   },
   {

@@ -28,15 +28,14 @@ let trials = 0;
 /** One program, run to its end on workers some of which die. */
 export class Trial implements AsyncDisposable {
   readonly rig: Rig;
+  readonly #peer: (() => Store) | null;
   /** Calls of the store that its workers wait for. */
   #underWay = 0;
-  readonly #peer: (() => Store) | null;
   readonly #trial = ++trials;
   readonly #program: Program;
   readonly #crashes: Crash[];
   readonly #remembered = new Set<string>();
   readonly #undone: string[] = [];
-  readonly #calls: Promise<unknown>[] = [];
 
   /** @param peer opens the same data once more for each worker, as another process would */
   constructor(
@@ -111,7 +110,7 @@ export class Trial implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.rig[Symbol.asyncDispose]();
-    await Promise.allSettled(this.#calls); // those that a worker was too late to wait for
+    await this.#pause(); // for calls that a worker was too late to wait for
   }
 
   /** Time stands still while a store that is not in memory has not answered. */
@@ -159,10 +158,8 @@ export class Trial implements AsyncDisposable {
         const isLast = crash !== undefined && ++calls >= crash.calls;
         if (isLast && !crash.answered) return die(), await new Promise(() => {});
         this.#underWay++;
-        const made = (store === undefined ? proceed() : make(store, call))
-          .finally(() => this.#underWay--);
-        this.#calls.push(made);
-        const answer = await made;
+        const made = store === undefined ? proceed() : make(store, call);
+        const answer = await made.finally(() => this.#underWay--);
         if (call.name === "runs.save") this.#note(call, answer as StepStatus[]);
         if (isLast) return die(), await new Promise(() => {});
         return answer;

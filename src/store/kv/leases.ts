@@ -67,14 +67,9 @@ export class Leases {
     }
   }
 
-  /** A job that is held here, as far as is known. */
-  known(jobId: string): Running | null {
-    return this.#held.get(jobId) ?? null;
-  }
-
   /** What is known here of a run, where its lease is held here. */
   slice(jobId: string): Slice | null {
-    return this.known(jobId)?.slice ?? null;
+    return this.#held.get(jobId)?.slice ?? null;
   }
 
   /** The fence is known before the first claim, and what is learnt of a run from then on is good. */

@@ -69,6 +69,7 @@ export class Meetings {
   ): Promise<boolean> {
     draft.check(entry);
     this.#moves.runs.write(draft, id, flow.record, flow);
+    if (job !== null && isExecuting) draft.wake(job.record.queue); // it may look what has come
     if (job === null || isExecuting) return true;
     return await wakeUp(this.#database, this.#moves, draft, job, now);
   }

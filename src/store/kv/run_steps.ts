@@ -1,12 +1,20 @@
 /** Reads what runs have beside their jobs, and what is remembered of their steps. */
 
 import type { Checkpoint } from "../../core/run.ts";
-import type { CheckpointQuery } from "../run_store.ts";
+import type { CheckpointQuery, RunRest } from "../run_store.ts";
 import type { KvEntry, KvKey } from "./client.ts";
 import type { Database } from "./database.ts";
 import type { Leases } from "./leases.ts";
-import { claims, type Running, runningJob, type StoredJob } from "./record.ts";
-import { flows, shown, stepPieces, steps, type StoredFlow, type StoredStep } from "./run_record.ts";
+import type { Running } from "./record.ts";
+import {
+  flows,
+  NEW_FLOW,
+  shown,
+  stepPieces,
+  steps,
+  type StoredFlow,
+  type StoredStep,
+} from "./run_record.ts";
 
 /** What a run has beside its job, and what a commit checks to be sure that it is still so. */
 export interface FoundFlow {
@@ -66,28 +74,18 @@ export class RunSteps {
     return found;
   }
 
-  /** Runs that this process executes, without reading their jobs again; not those that it lost. */
-  async executing(ids: readonly string[]): Promise<{ stored: StoredJob; run: FoundFlow }[]> {
-    const { keys } = this.#database;
-    const known = new Map(ids.map((id) => [id, this.#leases.known(id)])); // before the read
-    const entries = ids.length === 0
-      ? []
-      : await this.#database.getMany(ids.flatMap((id) => [keys.claim(id), keys.run(id)]), 2);
-    const found = await Promise.all(ids.map(async (id, i) => {
-      const running = known.get(id) ?? null;
-      const [claimEntry, flowEntry] = entries.slice(2 * i, 2 * i + 2);
-      if (running === null || claimEntry.value === null || flowEntry.value === null) return null;
-      const claim = claims.unpack(claimEntry.value);
-      if ((claim.record.token ?? claimEntry.versionstamp) !== running.token) return null;
-      const stored = runningJob({
-        job: running.job,
-        claim: await this.#database.complete(claims, id, claim),
-      });
-      const flow = await this.#database.complete(flows, id, flows.unpack(flowEntry.value));
-      if (running.slice !== null) running.slice.flow ??= flow;
-      return { stored, run: { flow, entry: flowEntry } };
+  /** What runs go on with that were claimed. */
+  async resume(ids: readonly string[], limit: number): Promise<RunRest[]> {
+    const slices = ids.map((id) => this.#leases.slice(id)); // before the read: it is of no use later
+    const found = await this.flows(ids);
+    for (const [i, slice] of slices.entries()) {
+      if (slice !== null && found[i] !== null) slice.flow ??= found[i].flow;
+    }
+    return await Promise.all(ids.map(async (jobId, i) => {
+      const { compensating, cause, since } = found[i]?.flow.record ?? NEW_FLOW;
+      const query = { jobId, after: null, limit, pending: false };
+      return { compensating, cause, since, checkpoints: await this.checkpoints(query) };
     }));
-    return found.filter((run) => run !== null);
   }
 
   /** The highest position of a run at which something is remembered; -Infinity where nothing is. */

@@ -5,6 +5,7 @@
  */
 
 import type { EpochMs } from "../../core/clock.ts";
+import { DispatchError } from "../../core/errors.ts";
 import { eventResult } from "../../core/event.ts";
 import { newRecord } from "../../core/job.ts";
 import type { Lease } from "../../core/lease.ts";
@@ -20,6 +21,9 @@ import { type Group, group, groupItems, type SaveItem, type WaitItem } from "./r
 import { Prepared } from "./run_prepared.ts";
 import { type Flow, NEW_FLOW, shown, stepOf, waitOf } from "./run_record.ts";
 import type { RunSteps } from "./run_steps.ts";
+
+/** A step that waits has a key for each name of an event, all written in one commit. */
+const MAX_NAMES = 400;
 
 /** A wait that has begun, by a run that was started then. */
 type Waiting = readonly [item: WaitItem, startedAt: EpochMs];
@@ -154,7 +158,7 @@ export class RunWrites {
         : "write" in item
         ? this.#save(run, item)
         : this.#wait(run, item, waiting);
-      if (one === null || !run.draft.fits(one)) break;
+      if (one === null || count > 0 && !run.draft.fits(one)) break;
       run.draft.add(one);
       count++;
     }
@@ -242,6 +246,7 @@ export class RunWrites {
       if (end === null) this.#moves.runs.wait(one, id, step);
     }
     const hears = wait.events.length > 0;
+    if (wait.events.length > MAX_NAMES) throw tooManyNames(wait);
     note(run, wait.position, { opened: true, hears });
     // A sleep is ended by its run alone.
     if (hears && (end !== null || before === null)) run.meets = true;
@@ -251,6 +256,13 @@ export class RunWrites {
     });
     return one;
   }
+}
+
+function tooManyNames({ name, events }: StepWait): DispatchError {
+  return new DispatchError(
+    "invalid_step",
+    `Cannot have ${name} wait for ${events.length} names of events: a KV takes ${MAX_NAMES}`,
+  );
 }
 
 /** A position is written to, and what that says of the run from now on. */

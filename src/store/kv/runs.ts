@@ -26,7 +26,7 @@ import type { Draft } from "./draft.ts";
 import type { KvParts } from "./parts.ts";
 import { notACursor } from "./reader.ts";
 import { jobs } from "./record.ts";
-import { NEW_FLOW, shown } from "./run_record.ts";
+import { shown } from "./run_record.ts";
 import type { FoundFlow } from "./run_steps.ts";
 import type { Target } from "./targets.ts";
 import { unserved } from "./unserved.ts";
@@ -37,9 +37,6 @@ const MAX_OPEN_SHOWN = 20;
 /** A run, and where its job is. */
 type RunTarget = Target & { readonly run: FoundFlow };
 
-/** What is shown of it. */
-type RunView = Pick<RunTarget, "stored" | "run">;
-
 /** The runs of a KV store. */
 export class KvRuns implements RunStore {
   readonly #parts: KvParts;
@@ -49,33 +46,16 @@ export class KvRuns implements RunStore {
   }
 
   async get(jobIds: readonly string[]): Promise<(RunRecord | null)[]> {
-    const { leases, runSteps, targets } = this.#parts;
-    const asked = [...new Set(jobIds)];
-    const found = new Map<string, RunView>();
-    const held = asked.filter((id) => leases.slice(id) !== null);
-    for (const run of await runSteps.executing(held)) found.set(run.stored.record.id, run);
-    const others = asked.filter((id) => !found.has(id));
-    for (const target of others.length === 0 ? [] : await targets.find(others)) {
-      if (target?.run) found.set(target.stored.record.id, { ...target, run: target.run });
-    }
-    const runs = await Promise.all([...found.values()].map((run) => this.#record(run)));
-    const records = new Map(runs.map((run) => [run.job.id, run]));
+    const found = await this.#parts.targets.find([...new Set(jobIds)]);
+    const runs = await Promise.all(
+      found.map((target) => target?.run ? this.#record({ ...target, run: target.run }) : null),
+    );
+    const records = new Map(runs.map((run) => [run?.job.id, run]));
     return jobIds.map((id) => records.get(id) ?? null);
   }
 
-  async resume(jobIds: readonly string[], limit: number): Promise<RunRest[]> {
-    const { leases, runSteps } = this.#parts;
-    const held = jobIds.map((id) => leases.known(id)).filter((running) => running !== null);
-    const found = await runSteps.flowsOf(held);
-    const others = jobIds.filter((id) => !found.has(id));
-    for (const [i, run] of (await runSteps.flows(others)).entries()) {
-      if (run !== null) found.set(others[i], run);
-    }
-    return await Promise.all(jobIds.map(async (jobId) => {
-      const { compensating, cause, since } = found.get(jobId)?.flow.record ?? NEW_FLOW;
-      const query = { jobId, after: null, limit, pending: false };
-      return { compensating, cause, since, checkpoints: await runSteps.checkpoints(query) };
-    }));
+  resume(jobIds: readonly string[], limit: number): Promise<RunRest[]> {
+    return this.#parts.runSteps.resume(jobIds, limit);
   }
 
   async list(query: RunQuery): Promise<Page<RunRecord>> {
@@ -190,7 +170,7 @@ export class KvRuns implements RunStore {
     }
   }
 
-  async #record({ stored, run }: RunView): Promise<RunRecord> {
+  async #record({ stored, run }: RunTarget): Promise<RunRecord> {
     const { database, runSteps } = this.#parts;
     const { record: job } = stored;
     const { compensating, cause, parentId, since, opened } = run.flow.record;
