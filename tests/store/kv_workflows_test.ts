@@ -8,32 +8,11 @@ import type { Clock } from "../../src/core/clock.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { openKv } from "../../src/store/kv/open.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
-import { defineWorkflow } from "../../src/workflow/definition.ts";
-import { RecordingLogger } from "../harness.ts";
 import { tempFolder, troubled } from "../kv.ts";
 import { audit } from "../kv_audit.ts";
+import { Child, runFamilies } from "../workflow/families.ts";
 import { program } from "../workflow/programs.ts";
 import { crashes, Trial } from "../workflow/trial.ts";
-
-const Child = defineWorkflow({
-  name: "child",
-  handler: async (n: number, step) => {
-    if (n % 3 === 0) await step.sleep("nap", 5);
-    if (n % 5 === 0) await step.waitForEvent("go", { key: "all" });
-    return await step.run("square", () => n * n);
-  },
-});
-
-const Family = defineWorkflow({
-  name: "family",
-  handler: async (n: number, step) => {
-    const [squares, told] = await Promise.all([
-      step.fanOut("squares", Child, [n, n + 1, n + 2, n + 3], { concurrency: 3 }),
-      step.waitForEvent("told"),
-    ]);
-    return squares.reduce((sum, square) => sum + square) + Number(told);
-  },
-});
 
 /** KVs that trials stand on. */
 const KVS = [
@@ -82,33 +61,7 @@ describe("workflows on Deno KV", () => {
   it("of many families at once, on two workers of one file, end with what they are to", async () => {
     await using folder = await tempFolder();
     const path = `${folder.path}/jobs.kv`;
-    const log = new RecordingLogger();
-    const stores = [0, 1].map(() => kvStore(path));
-    await stores[0].migrate();
-    const engines = stores.map(() =>
-      new Engine({ concurrency: 40, pollInterval: "100ms", maxPollInterval: "500ms", logger: log })
-    );
-    for (const [i, engine] of engines.entries()) {
-      engine.register(Child, Family);
-      await engine.start(stores[i]);
-    }
-    const inputs = Array.from({ length: 40 }, (_, i) => i);
-    const runs = await Promise.all(inputs.map((n) => engines[n % 2].startWorkflow(Family, n)));
-    await Promise.all(
-      inputs.map((n) => engines[(n + 1) % 2].triggerEvent(runs[n].id, "told", 1000)),
-    );
-    await engines[0].publishEvent("go", null, { key: "all" });
-    const results = await Promise.all(
-      runs.map(({ id }, i) => engines[i % 2].result<number>(id, { timeout: "60s" })),
-    );
-    const square = (n: number) => n ** 2 + (n + 1) ** 2 + (n + 2) ** 2 + (n + 3) ** 2 + 1000;
-    assertEquals(results, inputs.map(square));
-    const told = log.lines.filter(({ level }) => level === "warn" || level === "error");
-    assertEquals(told, [], "nothing was tried again");
-    const { workflows } = await engines[0].stats();
-    assertEquals([workflows.completed, workflows.running], [200, 0]);
-    await Promise.all(engines.map((engine) => engine.stop()));
-    await Promise.all(stores.map((store) => store.close()));
+    await runFamilies([kvStore(path), kvStore(path)], 40);
     const kv = await openKv(path);
     await audit(kv);
     kv.close();

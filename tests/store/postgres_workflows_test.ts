@@ -7,28 +7,9 @@ import { postgresStore } from "../../src/store/postgres/store.ts";
 import { defineWorkflow } from "../../src/workflow/definition.ts";
 import { RecordingLogger } from "../harness.ts";
 import { createDatabase, startOwnServer } from "../postgres.ts";
+import { Child, runFamilies } from "../workflow/families.ts";
 import { program } from "../workflow/programs.ts";
 import { crashes, Trial } from "../workflow/trial.ts";
-
-const Child = defineWorkflow({
-  name: "child",
-  handler: async (n: number, step) => {
-    if (n % 3 === 0) await step.sleep("nap", 5);
-    if (n % 5 === 0) await step.waitForEvent("go", { key: "all" });
-    return await step.run("square", () => n * n);
-  },
-});
-
-const Family = defineWorkflow({
-  name: "family",
-  handler: async (n: number, step) => {
-    const [squares, told] = await Promise.all([
-      step.fanOut("squares", Child, [n, n + 1, n + 2, n + 3], { concurrency: 3 }),
-      step.waitForEvent("told"),
-    ]);
-    return squares.reduce((sum, square) => sum + square) + Number(told);
-  },
-});
 
 const Stairs = defineWorkflow({
   name: "stairs",
@@ -93,33 +74,8 @@ describe("workflows on Postgres", () => {
 
   it("of many families at once, on two workers, end without waiting for each other", async () => {
     await using database = await createDatabase();
-    const log = new RecordingLogger();
-    const stores = [0, 1].map(() => postgresStore(database.url, { maxConnections: 5 }));
-    await stores[0].migrate();
-    const engines = stores.map(() =>
-      new Engine({ concurrency: 40, pollInterval: "100ms", maxPollInterval: "500ms", logger: log })
-    );
-    for (const [i, engine] of engines.entries()) {
-      engine.register(Child, Family);
-      await engine.start(stores[i]);
-    }
-    const inputs = Array.from({ length: 60 }, (_, i) => i);
-    const runs = await Promise.all(inputs.map((n) => engines[n % 2].startWorkflow(Family, n)));
-    await Promise.all(
-      inputs.map((n) => engines[(n + 1) % 2].triggerEvent(runs[n].id, "told", 1000)),
-    );
-    await engines[0].publishEvent("go", null, { key: "all" });
-    const results = await Promise.all(
-      runs.map(({ id }, i) => engines[i % 2].result<number>(id, { timeout: "60s" })),
-    );
-    const square = (n: number) => n ** 2 + (n + 1) ** 2 + (n + 2) ** 2 + (n + 3) ** 2 + 1000;
-    assertEquals(results, inputs.map(square));
-    const told = log.lines.filter(({ level }) => level === "warn" || level === "error");
-    assertEquals(told, [], "nothing was tried again");
-    const { workflows } = await engines[0].stats();
-    assertEquals([workflows.completed, workflows.running], [300, 0]);
-    await Promise.all(engines.map((engine) => engine.stop()));
-    await Promise.all(stores.map((store) => store.close()));
+    const open = () => postgresStore(database.url, { maxConnections: 5 });
+    await runFamilies([open(), open()], 60);
   });
 
   it("end as if nobody had died, whatever they are, on workers that die at random", async () => {

@@ -4,7 +4,7 @@ import type { EpochMs } from "../../core/clock.ts";
 import type { EventRecord } from "../../core/event.ts";
 import type { Failure } from "../../core/outcome.ts";
 import type { Checkpoint, Rewind } from "../../core/run.ts";
-import type { StepWait, StepWrite } from "../run_store.ts";
+import type { StepWrite } from "../run_store.ts";
 import { Format, MAX_BYTES, type Stored } from "./format.ts";
 
 /** What a run has beside its job. Every run has one, for as long as its job exists. */
@@ -119,27 +119,5 @@ export function stepOf(write: StepWrite, before: StoredStep | null, now: EpochMs
     seq: write.seq,
     startedAt: before?.record.startedAt ?? now - write.elapsedMs,
     endedAt: write.state === "open" ? null : now,
-  };
-}
-
-/** A step that begins to wait. */
-export function waitOf(wait: StepWait, now: EpochMs): Checkpoint {
-  return {
-    position: wait.position,
-    name: wait.name,
-    kind: wait.kind,
-    state: "open",
-    attempt: 1,
-    result: null,
-    failure: null,
-    events: Object.freeze([...wait.events]),
-    key: wait.key,
-    eventId: null,
-    childId: null,
-    until: wait.delayMs === null ? wait.until : now + wait.delayMs,
-    leftMs: null,
-    seq: null,
-    startedAt: now,
-    endedAt: null,
   };
 }

@@ -11,6 +11,7 @@ import { newRecord } from "../../core/job.ts";
 import type { Lease } from "../../core/lease.ts";
 import type { Accepted, Checkpoint } from "../../core/run.ts";
 import type { StepStatus, StepWait, StepWrite } from "../run_store.ts";
+import { waitOf } from "../wait.ts";
 import type { Database } from "./database.ts";
 import { Draft } from "./draft.ts";
 import type { KeptEvents } from "./kept_events.ts";
@@ -19,7 +20,7 @@ import type { Moves } from "./moves.ts";
 import type { Running } from "./record.ts";
 import { type Group, group, groupItems, type SaveItem, type WaitItem } from "./run_items.ts";
 import { Prepared } from "./run_prepared.ts";
-import { type Flow, NEW_FLOW, shown, stepOf, waitOf } from "./run_record.ts";
+import { type Flow, NEW_FLOW, shown, stepOf } from "./run_record.ts";
 import type { RunSteps } from "./run_steps.ts";
 
 /** A step that waits has a key for each name of an event, all written in one commit. */

@@ -23,6 +23,7 @@ import type {
   UnservedRuns,
 } from "../run_store.ts";
 import type { Page } from "../store.ts";
+import { waitOf } from "../wait.ts";
 import { copyJob, type Entry, isFinished, isWaiting } from "./entry.ts";
 import { MemoryEvents } from "./events.ts";
 import { pageOf } from "./page.ts";
@@ -216,7 +217,7 @@ export class MemoryRuns implements RunStore {
     runs.accept(run, wait.accepted);
     let step = run.steps.get(wait.position);
     if (step === undefined) {
-      step = opened(wait, now);
+      step = waitOf(wait, now);
       runs.put(run, step);
     }
     if (step.state === "open") {
@@ -260,27 +261,6 @@ function openOf(run: RunEntry | undefined): Step[] {
     if (open.length === MAX_OPEN_SHOWN) break;
   }
   return open;
-}
-
-function opened(wait: StepWait, now: EpochMs): Step {
-  return {
-    position: wait.position,
-    name: wait.name,
-    kind: wait.kind,
-    state: "open",
-    attempt: 1,
-    result: null,
-    failure: null,
-    events: Object.freeze([...wait.events]),
-    key: wait.key,
-    eventId: null,
-    childId: null,
-    until: wait.delayMs === null ? wait.until : now + wait.delayMs,
-    leftMs: null,
-    seq: null,
-    startedAt: now,
-    endedAt: null,
-  };
 }
 
 /** A copy for the outside; what it refers to is frozen. */
