@@ -1,7 +1,5 @@
 /** What tests of the KV store share. */
 
-import { newId } from "../src/core/id.ts";
-import type { NewJob } from "../src/core/job.ts";
 import type { KvClient } from "../src/store/kv/client.ts";
 import type { ClaimRequest } from "../src/store/store.ts";
 
@@ -48,25 +46,6 @@ export function troubled(kv: KvClient, { maxChecks = Infinity, before }: Trouble
       };
       return op;
     },
-  };
-}
-
-/** A plain job, apart from what is named. */
-export function newJob(fields: Partial<NewJob> = {}): NewJob {
-  return {
-    id: newId("job"),
-    name: "mail",
-    queue: "default",
-    priority: 0,
-    payload: "{}",
-    maxRetries: 3,
-    timeoutMs: 0,
-    delayMs: 0,
-    runAt: null,
-    uniqueKey: null,
-    tags: [],
-    scope: {},
-    ...fields,
   };
 }
 

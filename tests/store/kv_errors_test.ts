@@ -6,7 +6,8 @@ import type { DispatchError } from "../../src/core/errors.ts";
 import type { KvClient } from "../../src/store/kv/client.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
 import { errorOf } from "../harness.ts";
-import { CLAIM, newJob, tempFolder } from "../kv.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
+import { CLAIM, tempFolder } from "../kv.ts";
 
 const STORE = new URL("../../src/store/kv/store.ts", import.meta.url).href;
 

@@ -7,7 +7,8 @@ import type { KvEntry } from "../../src/store/kv/client.ts";
 import { openKv } from "../../src/store/kv/open.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
 import { codeOf, errorOf } from "../harness.ts";
-import { CLAIM, newJob, troubled } from "../kv.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
+import { CLAIM, troubled } from "../kv.ts";
 
 const LARGEST = 640 * 1024;
 const text = (bytes: number, letter = "x") => JSON.stringify(letter.repeat(bytes - 2));

@@ -7,7 +7,8 @@ import type { NewJob } from "../../src/core/job.ts";
 import { openKv } from "../../src/store/kv/open.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
 import { heldClock } from "../../src/testing/mod.ts";
-import { CLAIM, newJob } from "../kv.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
+import { CLAIM } from "../kv.ts";
 
 async function open() {
   const kv = await openKv(":memory:");

@@ -5,7 +5,8 @@ import { describe, it } from "@std/testing/bdd";
 import { createExtension, defineJob, silentLogger } from "../../mod.ts";
 import type { JobRecord } from "../../src/core/job.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
-import { CLAIM, newJob, tempFolder } from "../kv.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
+import { CLAIM, tempFolder } from "../kv.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** Where Node finds `node_modules`. */

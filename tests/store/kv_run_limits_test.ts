@@ -10,7 +10,8 @@ import { openKv } from "../../src/store/kv/open.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
 import type { StepWait, StepWrite } from "../../src/store/store.ts";
 import { codeOf } from "../harness.ts";
-import { CLAIM, newJob, troubled } from "../kv.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
+import { CLAIM, troubled } from "../kv.ts";
 import { audit } from "../kv_audit.ts";
 
 const NAME = "workflow/order@1";

@@ -5,7 +5,8 @@ import { describe, it } from "@std/testing/bdd";
 import { createExtension, defineJob, silentLogger } from "../../mod.ts";
 import { kvStore } from "../../src/store/kv/store.ts";
 import { codeOf, errorOf } from "../harness.ts";
-import { CLAIM, newJob } from "../kv.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
+import { CLAIM } from "../kv.ts";
 
 async function open() {
   const kv = await Deno.openKv(":memory:");

@@ -3,27 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createExtension, defineJob, silentLogger } from "../../mod.ts";
-import { newId } from "../../src/core/id.ts";
-import type { NewJob } from "../../src/core/job.ts";
 import { openPostgres } from "../../src/sql/open.ts";
 import { postgresStore, type PostgresStoreOptions } from "../../src/store/postgres/store.ts";
+import { newJob } from "../../src/testing/suite/context.ts";
 import { createDatabase } from "../postgres.ts";
-
-const newJob = (fields: Partial<NewJob> = {}): NewJob => ({
-  id: newId("job"),
-  name: "mail",
-  queue: "default",
-  priority: 0,
-  payload: "{}",
-  maxRetries: 3,
-  timeoutMs: 0,
-  delayMs: 0,
-  runAt: null,
-  uniqueKey: null,
-  tags: [],
-  scope: {},
-  ...fields,
-});
 
 const claim = {
   workerId: "w",

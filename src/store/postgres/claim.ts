@@ -91,7 +91,10 @@ interface Answer {
   readonly row: ClaimRow;
 }
 
-/** Read when it is first asked for: hundreds wait ahead, and what is made of them would outlive collections of garbage. */
+/**
+ * Read when it is first asked for: hundreds wait ahead, and what were made of them would be copied by
+ * every collection of garbage until their turn.
+ */
 class Claim implements ClaimedJob {
   readonly #text: string;
   readonly #answer: Answer;

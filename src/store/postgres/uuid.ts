@@ -13,7 +13,10 @@ const [HEX, DIGITS] = tablesOf("0123456789abcdef");
 
 const DASH = "-".charCodeAt(0);
 
-/** What is being written, used again and again: strings that are put together in parts cost 800 bytes a job. */
+/**
+ * What is being written, used again and again: strings that are put together in parts cost 800 bytes
+ * a job.
+ */
 const uuidCodes = new Array<number>(32).fill(0);
 const idCodes = new Map<IdPrefix, number[]>();
 
