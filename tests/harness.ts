@@ -7,7 +7,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { type Clock, systemClock, yieldToEventLoop } from "../src/core/clock.ts";
+import { type Clock, nextTurn, systemClock } from "../src/core/clock.ts";
 import { type Duration, parseDuration } from "../src/core/duration.ts";
 import { DispatchError, type ErrorCode } from "../src/core/errors.ts";
 import { type Job, type JobState, toJob } from "../src/core/job.ts";
@@ -140,7 +140,7 @@ export class Rig implements AsyncDisposable {
     const start = this.clock.now();
     let done = false;
     const stopping = engine.stop().finally(() => (done = true));
-    for (let i = 0; i < 20 && !done; i++) await yieldToEventLoop();
+    for (let i = 0; i < 20 && !done; i++) await nextTurn();
     if (this.clock.held !== null) {
       for (let i = 0; i < 1000 && !done; i++) await this.advance(100);
       assertEquals(done, true, "stop() did not end within 100 s");
@@ -174,9 +174,9 @@ export class Rig implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const engine of this.engines) await this.stop(engine);
-    while (underWay > 0) await yieldToEventLoop();
+    while (underWay > 0) await nextTurn();
     if (this.#isOwn) await this.store.close();
-    for (let i = 0; i < 3; i++) await yieldToEventLoop();
+    for (let i = 0; i < 3; i++) await nextTurn();
     assertEquals(this.clock.armed, 0, "timers were left behind");
   }
 }
@@ -196,7 +196,7 @@ export async function until(
 ): Promise<void> {
   for (let i = 0; i < turns; i++) {
     if (await condition()) return;
-    do await yieldToEventLoop(); while (underWay > 0);
+    do await nextTurn(); while (underWay > 0);
   }
   throw new Error(`gave up after ${turns} turns: ${otherwise()}`);
 }
@@ -204,7 +204,7 @@ export async function until(
 /** Gives everything that is ready a chance to happen. */
 export async function turns(count = 20): Promise<void> {
   for (let i = 0; i < count; i++) {
-    do await yieldToEventLoop(); while (underWay > 0);
+    do await nextTurn(); while (underWay > 0);
   }
 }
 

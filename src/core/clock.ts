@@ -66,10 +66,23 @@ export async function endsWithin(
 const immediate = (globalThis as { setImmediate?: (run: () => void) => unknown }).setImmediate ??
   ((run: () => void) => setTimeout(run, 0));
 
+/** One turn of the event loop: timers run, sockets may have to wait (see {@link yieldToEventLoop}). */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void immediate(resolve));
+}
+
+/** As long as something is ready at once, Deno looks at its sockets with every 61st turn alone. */
+const TURNS = 64;
+
 /**
  * Lets timers and I/O run. A backlog of jobs that never wait would otherwise keep the event loop
- * in microtasks, where no heartbeat fires. Measured: 3 microseconds, a zero timeout takes 2 ms.
+ * in microtasks, where no heartbeat fires and no answer is read. Measured: 0.15 ms, in Node up to 0.4;
+ * a zero timeout takes 2.
  */
 export function yieldToEventLoop(): Promise<void> {
-  return new Promise((resolve) => void immediate(resolve));
+  return new Promise((resolve) => {
+    let left = TURNS;
+    const turn = () => --left > 0 ? immediate(turn) : resolve();
+    immediate(turn);
+  });
 }

@@ -1,4 +1,4 @@
-import { type Clock, yieldToEventLoop } from "../core/clock.ts";
+import { type Clock, nextTurn } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { JobRecord } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
@@ -140,5 +140,5 @@ export class Maintenance {
 
 /** Small writes with turns between them: one long one would hold up everybody else's. */
 async function inBatches(remove: () => Promise<number>): Promise<void> {
-  while (await remove() === PRUNE_BATCH) await yieldToEventLoop();
+  while (await remove() === PRUNE_BATCH) await nextTurn();
 }

@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from "../core/clock.ts";
+import { nextTurn } from "../core/clock.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { DispatchError } from "../core/errors.ts";
 import type { JobCounts } from "../core/job.ts";
@@ -58,6 +58,6 @@ export async function drain(engine: Engine, options: DrainOptions = {}): Promise
     }
     if (clock === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
     else await clock.advance(Math.min(STEP_MS, limit));
-    await yieldToEventLoop();
+    await nextTurn();
   }
 }

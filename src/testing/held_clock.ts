@@ -1,4 +1,4 @@
-import { type Clock, type EpochMs, yieldToEventLoop } from "../core/clock.ts";
+import { type Clock, type EpochMs, nextTurn } from "../core/clock.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 
 /** A clock whose time stands still until a test moves it. */
@@ -27,7 +27,7 @@ interface Timer {
  * more turns than one.
  */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 4; turn++) await yieldToEventLoop();
+  for (let turn = 0; turn < 4; turn++) await nextTurn();
 }
 
 /**

@@ -12,7 +12,7 @@
  * suspending throws nothing, it is a promise that never resolves.
  */
 
-import { yieldToEventLoop } from "../core/clock.ts";
+import { nextTurn } from "../core/clock.ts";
 import type { DispatchError } from "../core/errors.ts";
 import { checkStepName } from "../core/workflow_name.ts";
 import type { Checkpoint, Rewind, StepKind } from "../core/run.ts";
@@ -205,7 +205,7 @@ export class Memo {
   /** Gives results one at a time, and looks whether the slice is over when there is none. */
   async #pump(): Promise<void> {
     this.#pumping = true;
-    do await yieldToEventLoop(); while (!this.#stopped && this.#give());
+    do await nextTurn(); while (!this.#stopped && this.#give());
     this.#pumping = false;
     if (!this.#stopped) this.#settle();
   }

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { sleep, yieldToEventLoop } from "../../src/core/clock.ts";
+import { nextTurn, sleep } from "../../src/core/clock.ts";
 import { DispatchError } from "../../src/core/errors.ts";
 import { heldClock } from "../../src/testing/mod.ts";
 
@@ -12,7 +12,7 @@ describe("heldClock()", () => {
     assertEquals(heldClock().now(), START);
     assertEquals(heldClock(moment).held, moment.getTime());
     const clock = heldClock(1000);
-    await yieldToEventLoop();
+    await nextTurn();
     assertEquals([clock.now(), clock.held], [1000, 1000]);
   });
 
@@ -69,7 +69,7 @@ describe("heldClock()", () => {
     const calls: string[] = [];
     clock.after(0, () => calls.push("zero"));
     clock.after(-5, () => calls.push("negative"));
-    await yieldToEventLoop();
+    await nextTurn();
     assertEquals(calls, []);
     await clock.advance(0);
     assertEquals(calls, ["zero", "negative"]);
@@ -82,7 +82,7 @@ describe("heldClock()", () => {
     const loop = async () => {
       while (!stop.signal.aborted) {
         await sleep(clock, 1000, stop.signal);
-        await yieldToEventLoop(); // the work
+        await nextTurn(); // the work
         turns.push(clock.now());
       }
     };

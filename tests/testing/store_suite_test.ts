@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { yieldToEventLoop } from "../../src/core/clock.ts";
+import { nextTurn } from "../../src/core/clock.ts";
 import { memoryStore } from "../../src/store/memory/store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type StoreSuiteOptions, testStore } from "../../src/testing/mod.ts";
@@ -35,7 +35,7 @@ async function failures(breakIt: (store: Store) => Store, part = ""): Promise<st
 function late(store: Store): Store {
   let calls = 0;
   const pass = async () => {
-    for (let turns = ++calls * 7 % 4; turns > 0; turns--) await yieldToEventLoop();
+    for (let turns = ++calls * 7 % 4; turns > 0; turns--) await nextTurn();
   };
   const delayed = <Part extends object>(part: Part): Part =>
     new Proxy(part, {

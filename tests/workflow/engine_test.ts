@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { sleep, yieldToEventLoop } from "../../src/core/clock.ts";
+import { nextTurn, sleep } from "../../src/core/clock.ts";
 import { defineWorkflow } from "../../src/workflow/definition.ts";
 import { startRig, turns, until } from "../harness.ts";
 
@@ -71,7 +71,7 @@ describe("an engine with workflows", () => {
       concurrency: 100,
       around: async ({ name, args }, proceed) => {
         if (name === "runs.save") writes.push(args[0].length);
-        if (name === "runs.save") await yieldToEventLoop(); // as a store that is not in memory
+        if (name === "runs.save") await nextTurn(); // as a store that is not in memory
         return await proceed();
       },
     });
@@ -97,7 +97,7 @@ describe("an engine with workflows", () => {
       concurrency: 50,
       around: async ({ name, args }, proceed) => {
         calls++;
-        await yieldToEventLoop(); // as a store that is not in memory
+        await nextTurn(); // as a store that is not in memory
         const answer = await proceed();
         if (name === "jobs.settle") parked += args[0].length;
         return answer;
