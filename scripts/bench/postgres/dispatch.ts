@@ -94,10 +94,13 @@ const commands: Record<string, (command: Command) => Promise<unknown>> = {
   async steady({ n: seconds, rate }) {
     const to = await engine();
     const start = performance.now();
-    const calls: Promise<unknown>[] = [];
+    const calls = new Set<Promise<void>>(); // those that are open: 300,000 jobs would fill this process
     for (let sent = 0; sent < seconds * rate;) {
       const due = Math.min(seconds * rate, Math.floor((performance.now() - start) * rate / 1000));
-      for (; sent < due; sent++) calls.push(to.enqueue(Noop, { n: sent, sent: now() }));
+      for (; sent < due; sent++) {
+        const call = to.enqueue(Noop, { n: sent, sent: now() }).then(() => void calls.delete(call));
+        calls.add(call);
+      }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await Promise.all(calls);
