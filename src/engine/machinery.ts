@@ -186,8 +186,8 @@ export class Machinery {
     }) ?? null;
     if (this.#stopping) return this.#unwake?.();
     this.#heartbeat.start();
+    this.worker.start();
     await this.#maintenance.start();
-    if (!this.#stopping) this.worker.start();
   }
 
   #onSettled({ claim, outcome }: Ended, status: Settled): void {
