@@ -15,11 +15,13 @@ import { Fifo } from "../core/fifo.ts";
 import { type ClaimedJob, isSameLease, type Lease } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
+import type { ClaimRequest } from "../store/store.ts";
 import { abortedOutcome, attempt, type AttemptRules } from "./attempt.ts";
 import type { Claimer } from "./claimer.ts";
 import type { AnyJobDefinition } from "./definition.ts";
-import { type AbortCode, Execution, type ExecutionHost } from "./execution.ts";
+import { Execution, type ExecutionHost } from "./execution.ts";
 import { LookAhead } from "./look_ahead.ts";
+import { Running } from "./running.ts";
 import type { Settler } from "./settler.ts";
 import { Turns } from "./turns.ts";
 
@@ -52,7 +54,7 @@ export class Worker {
   readonly #lookAhead = new LookAhead();
   readonly #turns = new Turns(() => this.#fill());
   readonly #ahead = new Fifo<ClaimedJob>();
-  readonly #running = new Set<Execution>();
+  readonly #running = new Running();
   /** From its claim to its end: at most one suspect of a crash loop is here at a time. */
   #suspect: ClaimedJob | null = null;
   #claimingSuspect: Promise<ClaimedJob[]> | null = null;
@@ -67,7 +69,6 @@ export class Worker {
   #stopping = false;
   #loop: Promise<void> = Promise.resolve();
   #wakeLoop: (() => void) | null = null;
-  #drained: (() => void) | null = null;
   #cancelShed: (() => void) | null = null;
 
   constructor(options: WorkerOptions) {
@@ -101,25 +102,29 @@ export class Worker {
 
   /** A lease is gone: its handler is told, and nothing of it is written. */
   lost(lease: Lease): void {
-    this.#takeAhead((claim) => isSameLease(claim.lease, lease));
-    const reason = "Another worker owns the job now";
-    this.#abort((execution) => isSameLease(execution.lease, lease), "lease_lost", reason);
+    const isIt = (claim: ClaimedJob) => isSameLease(claim.lease, lease);
+    this.#takeAhead(isIt);
+    this.#running.abort(isIt, "lease_lost", "Another worker owns the job now");
+  }
+
+  /** Nobody knows whether claims were kept: who runs them lets go, and they are given back. */
+  #doubt(claimed: readonly ClaimedJob[]): void {
+    const leases = new Set(claimed.map(({ lease }) => lease));
+    this.#endAhead(({ lease }) => leases.has(lease));
+    const reason = "The store went away before it had kept the claim";
+    this.#running.abort(({ lease }) => leases.has(lease), "lease_lost", reason);
   }
 
   /** A job is to be cancelled: its handler is told, or is not called at all. */
   cancel(jobId: string): void {
     const reason = "The job was cancelled while it ran";
-    for (const claim of this.#takeAhead(({ job }) => job.id === jobId)) {
-      this.#options.settler.add(claim, { kind: "cancel", reason });
-    }
-    this.#abort(({ id }) => id === jobId, "cancelled", reason);
+    this.#endAhead(({ job }) => job.id === jobId, { kind: "cancel", reason });
+    this.#running.abort(({ id }) => id === jobId, "cancelled", reason);
   }
 
   /** Gives back what waits ahead, of one queue or of all. */
   release(queue?: string): void {
-    for (const claim of this.#takeAhead(({ job }) => queue === undefined || job.queue === queue)) {
-      this.#options.settler.add(claim, { kind: "release", delayMs: 0 });
-    }
+    this.#endAhead(({ job }) => queue === undefined || job.queue === queue);
   }
 
   /** Looks for a suspect of a crash loop. Suspects run one at a time, so that only one is blamed. */
@@ -145,13 +150,13 @@ export class Worker {
     const claims = Promise.all([this.#loop, this.#claimingSuspect]); // what they bring is released
     await Promise.all([
       endsWithin(clock, Math.max(STOP_GRACE_MS, shutdownMs), claims),
-      this.#drain(shutdownMs),
+      this.#running.drain(clock, shutdownMs),
     ]);
     const jobs = this.#running.size;
     if (jobs === 0) return;
     logger.warn("handlers are still running at the end of shutdownTimeout", { jobs });
-    this.#abort(() => true, "shutdown", "The worker is stopping");
-    await this.#drain(STOP_GRACE_MS);
+    this.#running.abort(() => true, "shutdown", "The worker is stopping");
+    await this.#running.drain(clock, STOP_GRACE_MS);
     for (const execution of [...this.#running]) this.#giveUp(execution);
   }
 
@@ -170,16 +175,24 @@ export class Worker {
       // A hint that comes during the claim sets it again. While claims come back full, the next is
       // under way before the jobs of this one run, but for a single slot, which keeps the order.
       this.#mayHaveMore = this.#flowing && this.#options.concurrency > 1;
-      this.#claims = this.#claim(room, this.#claims);
+      const claim = this.#claims = this.#claim(room, this.#claims, (claimed) => {
+        void claim.then(() => this.#doubt(claimed));
+      });
       if (!this.#mayHaveMore) await this.#claims;
     }
     await this.#claims;
   }
 
   /** Claims, and starts what came once the claim before has done so. */
-  async #claim(room: number, before: Promise<void>): Promise<void> {
+  async #claim(
+    room: number,
+    before: Promise<void>,
+    onDoubt: ClaimRequest["onDoubt"],
+  ): Promise<void> {
     this.#asked += room;
-    const claimed = await this.#options.claimer.claim(room, false);
+    // Where nobody has given a hint it is not urgent, and costs one statement instead of three.
+    const early = this.#idlePolls === 0 ? onDoubt : undefined;
+    const claimed = await this.#options.claimer.claim(room, false, early);
     await before;
     this.#asked -= room;
     this.#flowing = claimed.length >= room;
@@ -225,15 +238,14 @@ export class Worker {
     const { committed } = execution; // whatever its handler did after that, the job is done
     if (committed !== null) {
       this.#options.onCommitted(execution, { kind: "complete", result: committed });
-    } else if (execution.abortReason?.code !== "lease_lost") {
-      this.#options.settler.add(execution, outcome);
+    } else {
+      this.#options.settler.add(execution, outcome); // refused where the lease is lost
     }
     if (this.#suspect?.job.id === execution.id) {
       this.#suspect = null;
       void this.claimSuspect();
     }
     this.#fill();
-    if (this.#running.size === 0) this.#drained?.();
     if (this.#mayHaveMore) this.#wakeLoop?.();
   }
 
@@ -271,30 +283,22 @@ export class Worker {
     return taken;
   }
 
-  #abort(matches: (execution: Execution) => boolean, code: AbortCode, reason: string): void {
-    for (const execution of this.#running) if (matches(execution)) execution.abort(code, reason);
+  /** Ends what waits ahead and matches without running it: as a rule it is given back. */
+  #endAhead(
+    matches: (claim: ClaimedJob) => boolean,
+    outcome: Outcome = { kind: "release", delayMs: 0 },
+  ): void {
+    for (const claim of this.#takeAhead(matches)) this.#options.settler.add(claim, outcome);
   }
 
   /** Stops waiting for a handler that was asked to stop: its lease is settled without it. */
   #giveUp(execution: Execution): void {
-    const reason = execution.abortReason;
-    if (reason === null || !this.#running.has(execution)) return;
+    const { id: job, name, abortReason } = execution;
+    if (abortReason === null || !this.#running.has(execution)) return;
     const { definitions, logger, rules } = this.#options;
-    const { id: job, name } = execution;
-    logger.warn("a handler ignored its signal and was given up", {
-      job,
-      name,
-      reason: reason.code,
-    });
+    const reason = abortReason.code;
+    logger.warn("a handler ignored its signal and was given up", { job, name, reason });
     const backoff = definitions.get(name)!.backoff ?? rules.backoff;
-    this.#end(execution, abortedOutcome(execution, reason, backoff));
-  }
-
-  /** Resolves when no handler runs, or after `ms`. */
-  async #drain(ms: number): Promise<void> {
-    if (this.#running.size === 0) return;
-    const drained = new Promise<void>((resolve) => (this.#drained = resolve));
-    await endsWithin(this.#options.clock, ms, drained);
-    this.#drained = null;
+    this.#end(execution, abortedOutcome(execution, abortReason, backoff));
   }
 }

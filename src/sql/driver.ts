@@ -50,6 +50,13 @@ export interface SqlTransaction extends SqlExecutor {
   readonly handle: unknown;
 }
 
+/** What a statement answered before its transaction has ended. */
+export interface EarlyRows<Row> {
+  readonly rows: Row[];
+  /** Resolves when they are committed; fails where nobody knows. */
+  readonly kept: Promise<void>;
+}
+
 /** One database through one client. */
 export interface SqlDriver extends SqlExecutor {
   /** The client, for logs: `"postgres.js"`, `"pg"`, `"@db/postgres"`, `"pglite"`. */
@@ -63,6 +70,11 @@ export interface SqlDriver extends SqlExecutor {
    * there where the client cannot send a statement before the one before is answered.
    */
   readonly pipeline?: SqlExecutor["query"];
+  /**
+   * As `pipeline`, but hands out the rows before they are committed, and so before the server has
+   * waited for its disk. There where `pipeline` is.
+   */
+  early?<Row extends object>(text: string, params: readonly SqlParam[]): Promise<EarlyRows<Row>>;
   /**
    * Runs `work` in a transaction: commits when it returns, rolls back when it throws and passes on
    * what it threw. Statements of the driver itself are not part of it, and with a single

@@ -1,5 +1,12 @@
 import { DispatchError } from "../core/errors.ts";
-import { limitOf, type SqlDriver, type SqlOptions, type SqlTransaction } from "./driver.ts";
+import {
+  type EarlyRows,
+  limitOf,
+  type SqlDriver,
+  type SqlOptions,
+  type SqlParam,
+  type SqlTransaction,
+} from "./driver.ts";
 import { type ListenConnection, listener } from "./listener.ts";
 import { watched } from "./outage.ts";
 import { createPipeline } from "./pipeline.ts";
@@ -74,6 +81,14 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
     // With a single connection it would shut out all others for as long as statements flow.
     ...(maxConnections > 1 && {
       pipeline: (text, params) => pipeline((connection) => connection.query(text, params)),
+      early: <Row extends object>(text: string, params: readonly SqlParam[]) =>
+        new Promise<EarlyRows<Row>>((resolve, reject) => {
+          pipeline(async (connection) => {
+            const { rows, kept } = connection.early<Row>(text, params);
+            resolve({ rows: await rows, kept });
+            await kept;
+          }).catch(reject);
+        }),
     }),
     query: (text, params) => pool.use((connection) => connection.query(text, params)),
     script: (text) => pool.use((connection) => connection.script(text)),

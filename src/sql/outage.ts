@@ -1,5 +1,5 @@
 import type { Logger } from "../core/logger.ts";
-import type { SqlDriver, SqlTransaction } from "./driver.ts";
+import type { SqlDriver, SqlParam, SqlTransaction } from "./driver.ts";
 import { SqlError } from "./sql_error.ts";
 
 /** An outage is over once so long has passed without a failure: a flapping server is one outage. */
@@ -34,10 +34,18 @@ export function watched(driver: SqlDriver, logger: Logger | undefined): SqlDrive
     outage = null;
   }
 
-  const { pipeline } = driver;
+  const { pipeline, early } = driver;
   return {
     ...driver,
     ...(pipeline && { pipeline: (text, params) => watch(pipeline(text, params)) }),
+    ...(early && {
+      async early<Row extends object>(text: string, params: readonly SqlParam[]) {
+        const { rows, kept } = await watch(early<Row>(text, params));
+        const watched = watch(kept);
+        watched.catch(() => {}); // whoever wants the rows need not wait for it
+        return { rows, kept: watched };
+      },
+    }),
     query: (text, params) => watch(driver.query(text, params)),
     script: (text) => watch(driver.script(text)),
     transaction: <T>(work: (tx: SqlTransaction) => Promise<T>) => watch(driver.transaction(work)),

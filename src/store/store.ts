@@ -77,6 +77,11 @@ export interface ClaimRequest {
   readonly leaseMs: number;
   /** True claims only jobs that are suspected of a crash loop; false only the others. */
   readonly suspects: boolean;
+  /**
+   * Who gives it takes jobs also before their claim is on disk, which is how long a disk takes sooner.
+   * Called with them where the store went away just then, and nobody knows whether the claim was kept.
+   */
+  readonly onDoubt?: (claimed: readonly ClaimedJob[]) => void;
 }
 
 /** A lease to extend, and what its handler wants to be known meanwhile. */

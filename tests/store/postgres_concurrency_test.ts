@@ -181,4 +181,53 @@ describe("postgresStore() between connections", () => {
     assertEquals([pending, running, retrying, failed], [0, 0, 0, 0]);
     await ext.stop();
   });
+
+  it("a job begins before its claim is on disk, and lets go where that is lost", async () => {
+    await using t = await open();
+    const [id, pids, reasons] = [newJob().id, [] as number[], [] as string[]];
+    const Mail = defineJob({
+      name: "mail",
+      handler: async (_: null, { signal }) => {
+        if (reasons.length > 0) return;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        reasons.push(signal.reason.code);
+        signal.throwIfAborted();
+      },
+    });
+    // Commits of claims wait for a lock, which somebody else has.
+    await t.driver.script(`
+      create table claims (pid int);
+      create function wait() returns trigger language plpgsql as $$
+      begin
+        if new.state = 'r' then
+          perform pg_advisory_xact_lock(1);
+        end if;
+        return null;
+      end $$;
+      create constraint trigger wait after update on dispatch.jobs
+        deferrable initially deferred for each row execute function wait()`);
+    const other = await openPostgres(t.database.url, { maxConnections: 1 });
+    await other.query("select pg_advisory_lock(1)::text");
+    const ext = createExtension({
+      store: t.store,
+      jobs: [Mail],
+      config: false,
+      logger: silentLogger,
+    });
+    await ext.start();
+    await t.store.jobs.enqueue([{ ...newJob({ name: "mail" }), id }]);
+    const waiting = "select pid from pg_locks where locktype = 'advisory' and not granted";
+    await until("a claim is being committed", async () => {
+      pids.push(...(await other.query<{ pid: number }>(waiting)).map(({ pid }) => pid));
+      return pids.length > 0;
+    });
+    assertEquals((await t.store.jobs.get([id]))[0]?.state, "pending"); // as others still see it
+    await other.query("select pg_terminate_backend($1::int)", [pids[0]]);
+    await until("the handler was told", () => reasons.length > 0);
+    await other.query("select pg_advisory_unlock(1)");
+    await until("it is done", async () => (await t.store.jobs.get([id]))[0]?.state === "completed");
+    assertEquals([reasons, (await t.store.jobs.get([id]))[0]?.attempt], [["lease_lost"], 1]);
+    await ext.stop();
+    await other.close();
+  });
 });

@@ -1,9 +1,9 @@
 import type { JobRecord } from "../../core/job.ts";
 import type { ClaimedJob, Lease } from "../../core/lease.ts";
 import { MAX_CRASHES } from "../../core/outcome.ts";
-import type { SqlExecutor } from "../../sql/driver.ts";
 import type { ClaimRequest } from "../store.ts";
 import { textArray } from "./array.ts";
+import type { Database } from "./database.ts";
 import { decodeFailure, decodeKey, decodeLabels } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 import { fromUuid } from "./uuid.ts";
@@ -18,6 +18,8 @@ export const SUSPECT_AT = MAX_CRASHES - 1;
 /** What a claim found: jobs, or when to look again. */
 export interface Claimed {
   readonly jobs: ClaimedJob[];
+  /** Resolves when they are on disk, null where they are; fails where nobody knows. */
+  readonly kept: Promise<void> | null;
   /** Where nothing was found: milliseconds until a job is due, null where none waits. */
   readonly due: number | null;
 }
@@ -62,14 +64,13 @@ const USUAL: Rest = {
 
 /** Leases ready jobs, in the order that the port promises. */
 export async function claim(
-  executor: Pick<SqlExecutor, "query">,
+  database: Database,
   sql: Statements,
-  now: string | null,
   request: ClaimRequest,
 ): Promise<Claimed> {
-  const { workerId, queues, names, limit, leaseMs, suspects } = request;
-  const [row] = await executor.query<ClaimRow>(sql.claim, [
-    now,
+  const { workerId, queues, names, limit, leaseMs, suspects, onDoubt } = request;
+  const params = [
+    database.now,
     workerId,
     textArray(queues),
     textArray(names),
@@ -77,12 +78,15 @@ export async function claim(
     String(leaseMs),
     suspects,
     SUSPECT_AT,
-  ]);
+  ];
+  const { rows: [row], kept } = onDoubt === undefined
+    ? { rows: await database.flow.query<ClaimRow>(sql.claim, params), kept: null }
+    : await database.early<ClaimRow>(sql.claim, params);
   const texts = row.jobs.split(END);
   texts.pop(); // behind the last end
   const answer = { request, row };
   const jobs = texts.map((text) => new Claim(text, answer));
-  return { jobs: isSorted(texts) ? jobs : sorted(jobs, queues), due: row.due };
+  return { jobs: isSorted(texts) ? jobs : sorted(jobs, queues), kept, due: row.due };
 }
 
 /** What the claims of one answer have in common. */

@@ -66,6 +66,21 @@ export class Database {
       }),
   };
 
+  /**
+   * As `flow.query`, but gives the rows before they are on disk, where the client can: `kept` is null
+   * where they are.
+   */
+  early<Row extends object>(
+    text: string,
+    params: readonly SqlParam[],
+  ): Promise<{ readonly rows: Row[]; readonly kept: Promise<void> | null }> {
+    return this.retry(async () => {
+      const driver = await this.driver();
+      return await driver.early<Row>?.(text, params) ??
+        { rows: await driver.query<Row>(text, params), kept: null };
+    });
+  }
+
   async close(): Promise<void> {
     const driver = this.#driver;
     this.#driver = null;

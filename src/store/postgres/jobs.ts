@@ -56,7 +56,8 @@ export class PostgresJobs implements JobStore {
     const { queues, names, limit } = request;
     this.#wake.note(queues);
     if (limit <= 0 || names.length === 0 || queues.length === 0) return [];
-    const { jobs, due } = await claim(database.flow, this.#sql, database.now, request);
+    const { jobs, kept, due } = await claim(database, this.#sql, request);
+    if (jobs.length > 0) kept?.catch(() => request.onDoubt!(jobs));
     if (jobs.length === 0 && !request.suspects) this.#due = { of: question(queues, names), due };
     return jobs;
   }
