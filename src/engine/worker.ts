@@ -236,11 +236,8 @@ export class Worker {
     execution.end();
     this.#running.delete(execution);
     const { committed } = execution; // whatever its handler did after that, the job is done
-    if (committed !== null) {
-      this.#options.onCommitted(execution, { kind: "complete", result: committed });
-    } else {
-      this.#options.settler.add(execution, outcome); // refused where the lease is lost
-    }
+    if (committed === null) this.#options.settler.add(execution, outcome);
+    else this.#options.onCommitted(execution, { kind: "complete", result: committed });
     if (this.#suspect?.job.id === execution.id) {
       this.#suspect = null;
       void this.claimSuspect();
@@ -284,11 +281,9 @@ export class Worker {
   }
 
   /** Ends what waits ahead and matches without running it: as a rule it is given back. */
-  #endAhead(
-    matches: (claim: ClaimedJob) => boolean,
-    outcome: Outcome = { kind: "release", delayMs: 0 },
-  ): void {
-    for (const claim of this.#takeAhead(matches)) this.#options.settler.add(claim, outcome);
+  #endAhead(matches: (claim: ClaimedJob) => boolean, outcome?: Outcome): void {
+    const end: Outcome = outcome ?? { kind: "release", delayMs: 0 };
+    for (const claim of this.#takeAhead(matches)) this.#options.settler.add(claim, end);
   }
 
   /** Stops waiting for a handler that was asked to stop: its lease is settled without it. */
