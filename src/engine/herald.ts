@@ -40,7 +40,7 @@ export class Herald {
   settled(claim: ClaimedJob, outcome: Outcome, status: Settled): void {
     const { job } = claim;
     if (status === "settled") return this.written(claim, outcome);
-    if (status === "lost") {
+    if (status === "lost" && outcome.kind !== "release") { // who gives back has nothing to lose
       this.#logger.warn("an outcome came too late: the lease was lost", {
         job: job.id,
         name: job.name,

@@ -16,6 +16,8 @@ function doubtful() {
       }
       return answer;
     },
+    /** The leases of all that would be doubted now. */
+    leases: () => claims.flatMap(({ claimed }) => claimed.map(({ lease }) => lease)),
     /** Doubts all that were claimed since the last time. */
     doubt() {
       for (const { request, claimed } of claims.splice(0)) request.onDoubt?.(claimed);
@@ -54,6 +56,37 @@ describe("a claim of which nobody knows whether it was kept", () => {
       const { state, attempt } = await rig.reaches(id, "completed");
       assertEquals([state, attempt], ["completed", 1]);
     }
+    assertEquals(rig.log.count("came too late"), 0);
+  });
+
+  it("is told nobody of where it was not kept, however many there are", async () => {
+    const { around, doubt, leases } = doubtful();
+    const end = gate();
+    const calls: number[] = [];
+    const Job = defineJob({
+      name: "job",
+      handler: async (n: number) => {
+        calls.push(n);
+        if (n === 100) await end.promise;
+      },
+    });
+    await using rig = await startRig({ jobs: [Job], concurrency: 1, around });
+    await rig.engine.enqueueMany(Array.from({ length: 30 }, (_, n) => ({ job: Job, input: n })));
+    await rig.drained();
+    doubt();
+    const jobs = await rig.engine.enqueueMany(
+      [100, 101, 102].map((input) => ({ job: Job, input })),
+    );
+    await until(async () => (await rig.job(jobs[2].id))?.state === "running");
+    const ahead = leases().filter(({ jobId }) => jobId !== jobs[0].id);
+    assertEquals(ahead.length, 2);
+    await rig.store.jobs.settle( // to the store it is as if they had never been claimed
+      ahead.map((lease) => ({ lease, outcome: { kind: "release", delayMs: 0 } })),
+    );
+    doubt();
+    end.open();
+    await rig.drained();
+    assertEquals(calls.slice(30), [100, 101, 102]);
     assertEquals(rig.log.count("came too late"), 0);
   });
 
