@@ -63,8 +63,8 @@ export async function endsWithin(
   return ended.signal.aborted;
 }
 
-const immediate = (globalThis as { setImmediate?: (run: () => void) => unknown }).setImmediate ??
-  ((run: () => void) => setTimeout(run, 0));
+const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => unknown };
+const immediate = setImmediate ?? ((run: () => void) => setTimeout(run, 0));
 
 /** One turn of the event loop: timers run, sockets may have to wait (see {@link yieldToEventLoop}). */
 export function nextTurn(): Promise<void> {
@@ -72,7 +72,7 @@ export function nextTurn(): Promise<void> {
 }
 
 /** As long as something is ready at once, Deno looks at its sockets with every 61st turn alone. */
-const TURNS = 64;
+const TURNS = setImmediate === undefined ? 1 : 64; // a timeout waits for sockets
 
 /**
  * Lets timers and I/O run. A backlog of jobs that never wait would otherwise keep the event loop

@@ -41,9 +41,9 @@ export function watched(driver: SqlDriver, logger: Logger | undefined): SqlDrive
     ...(early && {
       async early<Row extends object>(text: string, params: readonly SqlParam[]) {
         const { rows, kept } = await watch(early<Row>(text, params));
-        const watched = watch(kept);
-        watched.catch(() => {}); // whoever wants the rows need not wait for it
-        return { rows, kept: watched };
+        const told = watch(kept);
+        told.catch(() => {}); // whoever wants the rows need not wait for it
+        return { rows, kept: told };
       },
     }),
     query: (text, params) => watch(driver.query(text, params)),

@@ -78,8 +78,8 @@ export interface ClaimRequest {
   /** True claims only jobs that are suspected of a crash loop; false only the others. */
   readonly suspects: boolean;
   /**
-   * Who gives it takes jobs also before their claim is on disk, which is how long a disk takes sooner.
-   * Called with them where the store went away just then, and nobody knows whether the claim was kept.
+   * Lets the store hand out jobs before their claim is on disk, which spares the wait for it. Called
+   * with them where the store went away just then, and nobody knows whether the claim was kept.
    */
   readonly onDoubt?: (claimed: readonly ClaimedJob[]) => void;
 }
