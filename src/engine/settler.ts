@@ -200,11 +200,12 @@ export class Settler {
   }
 }
 
-/** Whether a job is as this outcome of this attempt left it; a retry may have been claimed since. */
+/**
+ * Whether a job is as this outcome of this claim left it. It may have been claimed again since, by
+ * this worker as well, and as the same attempt where the first claim was lost with its connection.
+ */
 function isEndOf(job: JobRecord | null, claimed: JobRecord, outcome: Outcome): boolean {
-  if (job === null || job.attempt !== claimed.attempt || job.workerId !== claimed.workerId) {
-    return false;
-  }
+  if (job?.startedAt !== claimed.startedAt || job.workerId !== claimed.workerId) return false;
   switch (outcome.kind) {
     case "complete":
       return job.state === "completed";

@@ -90,6 +90,32 @@ describe("a claim of which nobody knows whether it was kept", () => {
     assertEquals(rig.log.count("came too late"), 0);
   });
 
+  it("was not kept where its job is claimed again: one end is told, not two", async () => {
+    const { around, doubt, leases } = doubtful();
+    let [calls, ends, down] = [0, 0, false];
+    const Job = defineJob({ name: "job", handler: () => void calls++ });
+    await using rig = await startRig({
+      jobs: [Job],
+      extensions: [{ name: "counts", onJobCompleted: () => void ends++ }],
+      async around(call: StoreCall, proceed) {
+        if (call.name !== "jobs.settle" || calls !== 1) return await around(call, proceed);
+        if (!down) { // the connection that the claim was on: neither of them was kept
+          down = true;
+          await rig.advance(1);
+          await rig.store.jobs.settle(
+            leases().map((lease) => ({ lease, outcome: { kind: "release", delayMs: 0 } })),
+          );
+          doubt();
+        }
+        throw new Error("the connection was closed");
+      },
+    });
+    await rig.engine.enqueue(Job, null);
+    await rig.drained();
+    await rig.stop();
+    assertEquals([calls, ends, rig.log.count("came too late")], [2, 1, 1]);
+  });
+
   it("counts as ended where its handler cannot be told and completes", async () => {
     const { around, doubt } = doubtful();
     const end = gate();

@@ -7,6 +7,7 @@ import { defineJob } from "../../src/engine/definition.ts";
 import { createRegistry, type Handle } from "../../src/extension/registry.ts";
 import { codeOf, errorOf } from "../harness.ts";
 import { createDatabase } from "../postgres.ts";
+import { connections } from "../sql/suite/helpers.ts";
 import { directoryOf, make } from "./harness.ts";
 
 const Double = defineJob({ name: "double", handler: (n: number) => 2 * n });
@@ -64,11 +65,7 @@ describe("a registered database", () => {
   it("may be a URL, which is opened and closed", async () => {
     await using database = await createDatabase();
     assertEquals(await runOn(database.url), 42);
-    const sql = postgres(database.url, { max: 1 });
-    const [{ n }] = await sql`select count(*)::int as n from pg_stat_activity
-      where datname = ${database.name} and pid <> pg_backend_pid()`;
-    await sql.end();
-    assertEquals(n, 0);
+    assertEquals(await connections(database.url), 0);
   });
 
   it("may be a client, which stays open", async () => {

@@ -44,7 +44,8 @@ describe("the connections of an extension", () => {
     const sql = postgres(database.url, { max: 1, fetch_types: false });
     for (let look = 0; look < 50; look++) {
       const [{ n }] = await sql`select count(*)::int4 as n from pg_stat_activity
-        where datname = ${database.name} and pid <> pg_backend_pid()`;
+        where datname = ${database.name} and pid <> pg_backend_pid()
+          and backend_type = 'client backend'`;
       most = Math.max(most, n);
       await pause(10);
     }

@@ -83,7 +83,8 @@ describe("10,000 runs on Postgres", () => {
       await pause(100);
       assertLess(statements, 100, "they are asked for while they are parked");
       const [{ busy }] = await sql`select count(*)::int4 as busy from pg_stat_activity
-        where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()`;
+        where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()
+          and backend_type = 'client backend'`;
       assertEquals(busy, 0);
 
       statements = 0;

@@ -10,12 +10,17 @@ export async function until(check: () => boolean | Promise<boolean>, what: strin
   }
 }
 
+/** Clients of the database but for this one; autovacuum is not one, and comes when it likes. */
+const OTHERS =
+  "datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+
 /** Ends every connection to the database, as a restart of the server does. Returns how many. */
 export async function kill(url: string): Promise<number> {
   const admin = postgres(url, { max: 1, fetch_types: false });
   try {
-    const killed = await admin`select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid()`;
+    const killed = await admin.unsafe(
+      `select pg_terminate_backend(pid) from pg_stat_activity where ${OTHERS}`,
+    );
     return killed.length;
   } finally {
     await admin.end();
@@ -26,8 +31,9 @@ export async function kill(url: string): Promise<number> {
 export async function connections(url: string): Promise<number> {
   const admin = postgres(url, { max: 1, fetch_types: false });
   try {
-    const [{ n }] = await admin`select count(*)::int4 as n from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid()`;
+    const [{ n }] = await admin.unsafe(
+      `select count(*)::int4 as n from pg_stat_activity where ${OTHERS}`,
+    );
     return n;
   } finally {
     await admin.end();
@@ -38,8 +44,8 @@ export async function connections(url: string): Promise<number> {
 export async function sleeps(url: string): Promise<boolean> {
   const admin = postgres(url, { max: 1, fetch_types: false });
   try {
-    const rows = await admin`select from pg_stat_activity where datname = current_database()
-      and pid <> pg_backend_pid() and state = 'active' and wait_event = 'PgSleep'`;
+    const rows = await admin.unsafe(`select from pg_stat_activity
+      where ${OTHERS} and state = 'active' and wait_event = 'PgSleep'`);
     return rows.length > 0;
   } finally {
     await admin.end();
