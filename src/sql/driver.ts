@@ -72,7 +72,8 @@ export interface SqlDriver extends SqlExecutor {
   readonly pipeline?: SqlExecutor["query"];
   /**
    * As `pipeline`, but hands out the rows before they are committed, and so before the server has
-   * waited for its disk. There where `pipeline` is.
+   * waited for its disk. There where `pipeline` is, over a connection of its own where there are
+   * enough of them.
    */
   early?<Row extends object>(text: string, params: readonly SqlParam[]): Promise<EarlyRows<Row>>;
   /**

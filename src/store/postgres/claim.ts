@@ -80,7 +80,7 @@ export async function claim(
     SUSPECT_AT,
   ];
   const { rows: [row], kept } = onDoubt === undefined
-    ? { rows: await database.flow.query<ClaimRow>(sql.claim, params), kept: null }
+    ? { rows: await database.query<ClaimRow>(sql.claim, params), kept: null }
     : await database.early<ClaimRow>(sql.claim, params);
   const texts = row.jobs.split(END);
   texts.pop(); // behind the last end

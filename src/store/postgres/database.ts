@@ -10,6 +10,8 @@ export class Database {
   readonly #clock: Clock | undefined;
   readonly #open: () => Promise<SqlDriver>;
   #driver: Promise<SqlDriver> | null = null;
+  /** Claims that have given their rows and are not on disk. */
+  readonly #keeping = new Set<Promise<void>>();
 
   constructor(schema: string, clock: Clock | undefined, open: () => Promise<SqlDriver>) {
     this.schema = checkSchema(schema);
@@ -57,17 +59,8 @@ export class Database {
     }
   }
 
-  /** Runs statements of the stream that jobs make: claims, and what ends them. */
-  readonly flow: Pick<SqlExecutor, "query"> = {
-    query: <Row extends object>(text: string, params: readonly SqlParam[] = []) =>
-      this.retry(async () => {
-        const driver = await this.driver();
-        return await (driver.pipeline ?? driver.query)<Row>(text, params);
-      }),
-  };
-
   /**
-   * As `flow.query`, but gives the rows before they are on disk, where the client can: `kept` is null
+   * Runs a claim, and gives its rows before they are on disk, where the client can: `kept` is null
    * where they are.
    */
   early<Row extends object>(
@@ -76,10 +69,38 @@ export class Database {
   ): Promise<{ readonly rows: Row[]; readonly kept: Promise<void> | null }> {
     return this.retry(async () => {
       const driver = await this.driver();
-      return await driver.early<Row>?.(text, params) ??
-        { rows: await driver.query<Row>(text, params), kept: null };
+      const early = await driver.early<Row>?.(text, params);
+      if (early === undefined) return { rows: await driver.query<Row>(text, params), kept: null };
+      const keeping = early.kept.catch(() => {}).then(() => void this.#keeping.delete(keeping));
+      this.#keeping.add(keeping);
+      return early;
     });
   }
+
+  /**
+   * Resolves when the leases of all jobs that were given out are there for everyone. What presents
+   * one waits for this: another connection would find the job unclaimed, and the lease lost.
+   */
+  async kept(): Promise<void> {
+    if (this.#keeping.size > 0) await Promise.all(this.#keeping);
+  }
+
+  /** Runs one statement that presents leases. */
+  async underLease<Row extends object>(text: string, params: readonly SqlParam[]): Promise<Row[]> {
+    await this.kept();
+    return await this.query<Row>(text, params);
+  }
+
+  /** Runs the statements that end jobs, which follow each other without a pause. */
+  readonly settling: Pick<SqlExecutor, "query"> = {
+    query: async <Row extends object>(text: string, params: readonly SqlParam[] = []) => {
+      await this.kept();
+      return await this.retry(async () => {
+        const driver = await this.driver();
+        return await (driver.pipeline ?? driver.query)<Row>(text, params);
+      });
+    },
+  };
 
   async close(): Promise<void> {
     const driver = this.#driver;

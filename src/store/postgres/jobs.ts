@@ -77,10 +77,10 @@ export class PostgresJobs implements JobStore {
   }
 
   async settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
-    const { flow, now } = this.#database;
+    const { settling, now } = this.#database;
     const { statuses, wake } = settlements.some(isOfRun)
-      ? await settleWithRuns(flow, this.#sql, this.#runSql, now, settlements)
-      : await settle(flow, this.#sql, now, settlements);
+      ? await settleWithRuns(settling, this.#sql, this.#runSql, now, settlements)
+      : await settle(settling, this.#sql, now, settlements);
     this.#wake.send(wake);
     return statuses;
   }
