@@ -1,7 +1,7 @@
 /** Work for so long is claimed ahead of free slots. */
 const HORIZON_MS = 50;
 /** At most so many jobs wait in this process for a slot. */
-const MAX_AHEAD = 2000;
+const MAX_AHEAD = 3000;
 /** Weight of the latest job in the average. */
 const WEIGHT = 0.1;
 
@@ -19,7 +19,7 @@ export interface Held {
 
 /**
  * Decides how many jobs to claim beyond the free slots: those that will be finished within 50 ms,
- * at most 2,000, going by how long handlers took lately. Short jobs are then claimed in hundreds (a
+ * at most 3,000, going by how long handlers took lately. Short jobs are then claimed in hundreds (a
  * round trip for each would cost more than the job), long ones not at all.
  *
  * Times are real also under a held clock: it is this machine that is measured.
