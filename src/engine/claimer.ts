@@ -1,7 +1,7 @@
 import { messageOf } from "../core/errors.ts";
 import type { ClaimedJob } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
-import type { ClaimRequest, JobStore } from "../store/store.ts";
+import type { JobStore } from "../store/store.ts";
 import type { AnyJobDefinition } from "./definition.ts";
 
 /** What a claimer asks with. */
@@ -29,18 +29,13 @@ export class Claimer {
   }
 
   /** Claims at most `limit` jobs: suspects of a crash loop, or the others. */
-  async claim(
-    limit: number,
-    suspects: boolean,
-    onDoubt?: ClaimRequest["onDoubt"],
-  ): Promise<ClaimedJob[]> {
+  async claim(limit: number, suspects: boolean): Promise<ClaimedJob[]> {
     const { id: workerId, jobs, leaseMs, logger } = this.#options;
     const names = this.#names();
     if (names.length === 0) return [];
     try {
       const queues = this.#nextRotation(suspects ? "suspects" : "others");
-      const request = { workerId, queues, names, limit, leaseMs, suspects, onDoubt };
-      const claimed = await jobs.claim(request);
+      const claimed = await jobs.claim({ workerId, queues, names, limit, leaseMs, suspects });
       if (this.#failures > 0) logger.info("claims work again", { failures: this.#failures });
       this.#failures = 0;
       return claimed;

@@ -3,7 +3,8 @@ import type { AbortCode, Execution } from "./execution.ts";
 
 /** What a worker runs at the moment. */
 export class Running {
-  readonly #all = new Set<Execution>();
+  /** By their jobs. */
+  readonly #all = new Map<string, Execution>();
   #drained: (() => void) | null = null;
 
   get size(): number {
@@ -11,15 +12,20 @@ export class Running {
   }
 
   has(execution: Execution): boolean {
-    return this.#all.has(execution);
+    return this.#all.get(execution.id) === execution;
   }
 
+  /**
+   * Adds one. Where its job runs already, a store that fell has forgotten the claim before, or its
+   * lease ran out: that handler is told, and nobody waits for it any more.
+   */
   add(execution: Execution): void {
-    this.#all.add(execution);
+    this.#all.get(execution.id)?.abort("lease_lost", "The job was given out again");
+    this.#all.set(execution.id, execution);
   }
 
   delete(execution: Execution): void {
-    this.#all.delete(execution);
+    this.#all.delete(execution.id);
     if (this.#all.size === 0) this.#drained?.();
   }
 
@@ -29,7 +35,7 @@ export class Running {
 
   /** Asks those that match to stop. */
   abort(matches: (execution: Execution) => boolean, code: AbortCode, reason: string): void {
-    for (const execution of this.#all) if (matches(execution)) execution.abort(code, reason);
+    for (const execution of this) if (matches(execution)) execution.abort(code, reason);
   }
 
   /** Resolves when nothing runs, or after `ms`. */

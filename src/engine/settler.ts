@@ -26,7 +26,7 @@ export type Settled = SettleStatus | "given up";
 
 const MAX_BATCH = 1000;
 /** Where the store takes no outcomes, no more jobs are run than this. */
-const MAX_SIZE = 2500;
+const MAX_SIZE = 1500;
 /** After so many a settlement is given up: its lease runs out and a peer takes over. */
 const MAX_FAULTS = 10;
 /** Errors in a row until one settlement of a full batch is found to be the culprit: 500, 125, 31, 7, 1. */

@@ -15,7 +15,6 @@ import { Fifo } from "../core/fifo.ts";
 import { type ClaimedJob, isSameLease, type Lease } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
-import type { ClaimRequest } from "../store/store.ts";
 import { abortedOutcome, attempt, type AttemptRules } from "./attempt.ts";
 import type { Claimer } from "./claimer.ts";
 import type { AnyJobDefinition } from "./definition.ts";
@@ -107,14 +106,6 @@ export class Worker {
     this.#running.abort(isIt, "lease_lost", "Another worker owns the job now");
   }
 
-  /** Nobody knows whether claims were kept: who runs them lets go, and they are given back. */
-  #doubt(claimed: readonly ClaimedJob[]): void {
-    const leases = new Set(claimed.map(({ lease }) => lease));
-    this.#endAhead(({ lease }) => leases.has(lease));
-    const reason = "The store went away before it had kept the claim";
-    this.#running.abort(({ lease }) => leases.has(lease), "lease_lost", reason);
-  }
-
   /** A job is to be cancelled: its handler is told, or is not called at all. */
   cancel(jobId: string): void {
     const reason = "The job was cancelled while it ran";
@@ -175,24 +166,16 @@ export class Worker {
       // A hint that comes during the claim sets it again. While claims come back full, the next is
       // under way before the jobs of this one run, but for a single slot, which keeps the order.
       this.#mayHaveMore = this.#flowing && this.#options.concurrency > 1;
-      const claim = this.#claims = this.#claim(room, this.#claims, (claimed) => {
-        void claim.then(() => this.#doubt(claimed));
-      });
+      this.#claims = this.#claim(room, this.#claims);
       if (!this.#mayHaveMore) await this.#claims;
     }
     await this.#claims;
   }
 
   /** Claims, and starts what came once the claim before has done so. */
-  async #claim(
-    room: number,
-    before: Promise<void>,
-    onDoubt: ClaimRequest["onDoubt"],
-  ): Promise<void> {
+  async #claim(room: number, before: Promise<void>): Promise<void> {
     this.#asked += room;
-    // Where nobody has given a hint it is not urgent, and costs one statement instead of three.
-    const early = this.#idlePolls === 0 ? onDoubt : undefined;
-    const claimed = await this.#options.claimer.claim(room, false, early);
+    const claimed = await this.#options.claimer.claim(room, false);
     await before;
     this.#asked -= room;
     this.#flowing = claimed.length >= room;
@@ -226,7 +209,7 @@ export class Worker {
     const outcome = await attempt(execution, definition, this.#options.rules);
     const now = Date.now();
     this.#lookAhead.note(since, now);
-    if (!this.#running.has(execution)) return; // it was given up meanwhile
+    if (!this.#running.has(execution)) return execution.end(); // it was given up meanwhile
     this.#turns.note(now);
     this.#end(execution, outcome);
   }

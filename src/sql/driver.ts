@@ -50,13 +50,6 @@ export interface SqlTransaction extends SqlExecutor {
   readonly handle: unknown;
 }
 
-/** What a statement answered before its transaction has ended. */
-export interface EarlyRows<Row> {
-  readonly rows: Row[];
-  /** Resolves when they are committed; fails where nobody knows. */
-  readonly kept: Promise<void>;
-}
-
 /** One database through one client. */
 export interface SqlDriver extends SqlExecutor {
   /** The client, for logs: `"postgres.js"`, `"pg"`, `"@db/postgres"`, `"pglite"`. */
@@ -64,18 +57,13 @@ export interface SqlDriver extends SqlExecutor {
   /** True where there is but one connection: a transaction then holds up every other statement. */
   readonly single: boolean;
   /**
-   * As `query`, for statements that follow each other closely: those that are under way at the same
-   * time go over one connection, in the order of the calls. Two sessions that write the same pages
-   * wait for each other: on two cores they took 37 µs of a server's time for what one did in 25. Not
-   * there where the client cannot send a statement before the one before is answered.
+   * Opens a pipeline: as `query`, for statements that follow each other closely. Those of a pipeline
+   * that are under way at the same time go over one connection, in the order of the calls. Two
+   * sessions that write the same pages wait for each other: on two cores they took 37 µs of a
+   * server's time for what one did in 25. Not there where the client cannot send a statement before
+   * the one before is answered.
    */
-  readonly pipeline?: SqlExecutor["query"];
-  /**
-   * As `pipeline`, but hands out the rows before they are committed, and so before the server has
-   * waited for its disk. There where `pipeline` is, over a connection of its own where there are
-   * enough of them.
-   */
-  early?<Row extends object>(text: string, params: readonly SqlParam[]): Promise<EarlyRows<Row>>;
+  pipeline?(): SqlExecutor["query"];
   /**
    * Runs `work` in a transaction: commits when it returns, rolls back when it throws and passes on
    * what it threw. Statements of the driver itself are not part of it, and with a single

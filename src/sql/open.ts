@@ -1,12 +1,5 @@
 import { DispatchError } from "../core/errors.ts";
-import {
-  type EarlyRows,
-  limitOf,
-  type SqlDriver,
-  type SqlOptions,
-  type SqlParam,
-  type SqlTransaction,
-} from "./driver.ts";
+import { limitOf, type SqlDriver, type SqlOptions, type SqlTransaction } from "./driver.ts";
 import { type ListenConnection, listener } from "./listener.ts";
 import { watched } from "./outage.ts";
 import { createPipeline } from "./pipeline.ts";
@@ -74,24 +67,17 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
     idleMs: IDLE_MS,
   });
   const subscriptions = new Set<() => Promise<void>>();
-  const pipeline = createPipeline(pool);
-  // Jobs are claimed while others are written as ended: over one connection, the server was the
-  // narrow place, and 10,000 jobs took the time of 10,900. A third is left for everyone else.
-  const claims = maxConnections > 2 ? createPipeline(pool) : pipeline;
+  // A third connection is left for everyone else.
+  const shared = maxConnections > 2 ? null : createPipeline(pool);
   return {
     name: "postgres.js",
     single: maxConnections === 1,
     // With a single connection it would shut out all others for as long as statements flow.
     ...(maxConnections > 1 && {
-      pipeline: (text, params) => pipeline((connection) => connection.query(text, params)),
-      early: <Row extends object>(text: string, params: readonly SqlParam[]) =>
-        new Promise<EarlyRows<Row>>((resolve, reject) => {
-          claims(async (connection) => {
-            const { rows, kept } = connection.early<Row>(text, params);
-            resolve({ rows: await rows, kept });
-            await kept;
-          }).catch(reject);
-        }),
+      pipeline() {
+        const use = shared ?? createPipeline(pool);
+        return (text, params) => use((connection) => connection.query(text, params));
+      },
     }),
     query: (text, params) => pool.use((connection) => connection.query(text, params)),
     script: (text) => pool.use((connection) => connection.script(text)),

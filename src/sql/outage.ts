@@ -1,5 +1,5 @@
 import type { Logger } from "../core/logger.ts";
-import type { SqlDriver, SqlParam, SqlTransaction } from "./driver.ts";
+import type { SqlDriver, SqlTransaction } from "./driver.ts";
 import { SqlError } from "./sql_error.ts";
 
 /** An outage is over once so long has passed without a failure: a flapping server is one outage. */
@@ -34,16 +34,13 @@ export function watched(driver: SqlDriver, logger: Logger | undefined): SqlDrive
     outage = null;
   }
 
-  const { pipeline, early } = driver;
+  const { pipeline } = driver;
   return {
     ...driver,
-    ...(pipeline && { pipeline: (text, params) => watch(pipeline(text, params)) }),
-    ...(early && {
-      async early<Row extends object>(text: string, params: readonly SqlParam[]) {
-        const { rows, kept } = await watch(early<Row>(text, params));
-        const told = watch(kept);
-        told.catch(() => {}); // whoever wants the rows need not wait for it
-        return { rows, kept: told };
+    ...(pipeline && {
+      pipeline() {
+        const query = pipeline();
+        return (text, params) => watch(query(text, params));
       },
     }),
     query: (text, params) => watch(driver.query(text, params)),

@@ -1,4 +1,4 @@
-import type { SqlExecutor, SqlParam, SqlTransaction } from "./driver.ts";
+import type { SqlExecutor, SqlTransaction } from "./driver.ts";
 import type { Pooled } from "./pool.ts";
 import {
   type Client,
@@ -39,11 +39,6 @@ export interface ConnectionOptions {
 export interface Connection extends Pooled, SqlExecutor {
   /** Runs `work` in a transaction on it. */
   transaction<T>(work: (tx: SqlTransaction) => Promise<T>): Promise<T>;
-  /** Runs a statement in a transaction of its own, and tells apart its rows and its commit. */
-  early<Row extends object>(text: string, params: readonly SqlParam[]): {
-    readonly rows: Promise<Row[]>;
-    readonly kept: Promise<void>;
-  };
 }
 
 /** The server ends a statement at its limit; when even that does not come, the connection is dead. */
@@ -108,13 +103,6 @@ export async function openConnection(
         known: link,
         giveUp,
       }),
-    early<Row extends object>(text: string, params: readonly SqlParam[]) {
-      // All three are on their way before the first is answered, with no other between them.
-      const sent = [run.query("begin"), run.query<Row>(text, params), run.query("commit")] as const;
-      const kept = Promise.all(sent).then(() => {});
-      kept.catch(() => {}); // whoever wants the rows first need not wait for it
-      return { rows: sent[1], kept };
-    },
     async end() {
       broken = true;
       await sql.end({ timeout: 0.2 });

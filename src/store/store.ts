@@ -77,11 +77,6 @@ export interface ClaimRequest {
   readonly leaseMs: number;
   /** True claims only jobs that are suspected of a crash loop; false only the others. */
   readonly suspects: boolean;
-  /**
-   * Lets the store hand out jobs before their claim is on disk, which spares the wait for it. Called
-   * with them where the store went away just then, and nobody knows whether the claim was kept.
-   */
-  readonly onDoubt?: (claimed: readonly ClaimedJob[]) => void;
 }
 
 /** A lease to extend, and what its handler wants to be known meanwhile. */

@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { ClaimedJob, Lease } from "../../src/core/lease.ts";
 import type { Settlement } from "../../src/store/store.ts";
 import { defineJob } from "../../src/engine/definition.ts";
-import { heldJob, Noop, noops, startRig, type StoreCall, turns } from "../harness.ts";
+import { heldJob, Noop, noops, type Rig, startRig, type StoreCall, turns } from "../harness.ts";
 
 /** Lets a test have methods of the store fail, and counts the calls of each. */
 function faults() {
@@ -205,6 +206,71 @@ describe("an outage of everything", () => {
     down = false;
     await engine.start(rig.store);
     await rig.reaches(id, "completed");
+  });
+});
+
+describe("a store that has forgotten a claim after its outage", () => {
+  function forgetful() {
+    const { failing, around } = faults();
+    const leases: Lease[] = [];
+    return {
+      failing,
+      async around(call: StoreCall, proceed: () => Promise<unknown>) {
+        const answer = await around(call, proceed);
+        if (call.name === "jobs.claim") {
+          leases.push(...(answer as ClaimedJob[]).map(({ lease }) => lease));
+        }
+        return answer;
+      },
+      /** To the store, all jobs are as if they had never been claimed. */
+      async forget(rig: Rig) {
+        await rig.advance(1);
+        await rig.store.jobs.settle(
+          leases.splice(0).map((lease) => ({ lease, outcome: { kind: "release", delayMs: 0 } })),
+        );
+      },
+    };
+  }
+
+  it("has the worker tell its handler before the job is run again", async () => {
+    const { around, forget } = forgetful();
+    const held = heldJob();
+    await using rig = await startRig({ jobs: [held.definition], around, heartbeatInterval: "10s" });
+    const { id } = await rig.engine.enqueue(held.definition, "first");
+    const { job, end } = await held.started();
+    await forget(rig);
+    await rig.engine.enqueue(held.definition, "second");
+    await held.started(3);
+    assertEquals(held.attempts.map(({ input }) => input), ["first", "first", "second"]);
+    assertEquals(job.signal.reason.code, "lease_lost");
+    end.open("too late"); // nobody waits for it
+    held.attempts[1].end.open("in time");
+    assertEquals(await rig.engine.result(id), "in time");
+    held.endAll();
+    await rig.drained();
+    assertEquals((await rig.job(id))?.attempt, 1);
+  });
+
+  it("has the worker tell of one end of the job, not of two", async () => {
+    const { failing, around, forget } = forgetful();
+    let [calls, ends] = [0, 0];
+    const Job = defineJob({ name: "job", handler: () => void calls++ });
+    await using rig = await startRig({
+      jobs: [Job],
+      extensions: [{ name: "counts", onJobCompleted: () => void ends++ }],
+      around: async (call: StoreCall, proceed) => {
+        if (call.name === "jobs.settle" && calls === 1 && failing.size === 0) {
+          failing.add("jobs.settle"); // it fell while it was told
+          await forget(rig);
+        }
+        if (calls === 2) failing.clear();
+        return await around(call, proceed);
+      },
+    });
+    await rig.engine.enqueue(Job, null);
+    await rig.drained();
+    await rig.stop();
+    assertEquals([calls, ends, rig.log.count("came too late")], [2, 1, 1]);
   });
 });
 

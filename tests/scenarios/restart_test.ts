@@ -1,7 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import pg from "pg";
+import postgres from "postgres";
+import { defineJob } from "../../src/engine/definition.ts";
 import { postgresStore } from "../../src/store/postgres/store.ts";
+import { make } from "../extension/harness.ts";
 import { createDatabase, type OwnServer, startOwnServer } from "../postgres.ts";
 import { startProxy } from "../sql/proxy.ts";
 import { Load, pause, until } from "./load.ts";
@@ -62,5 +65,41 @@ describe("a restart of PostgreSQL under load", () => {
     }
     await store.close();
     await pool.end();
+  });
+});
+
+describe("a server that falls before it has written a claim to its disk", () => {
+  it("gives the job out once more, whose first handler is told", async () => {
+    await using server = await startOwnServer();
+    await using database = await createDatabase(server);
+    const reasons: string[] = [];
+    let calls = 0;
+    const Job = defineJob({
+      name: "job",
+      handler: async (_: null, { signal }) => {
+        if (++calls > 1) return;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        reasons.push(signal.reason.code);
+        signal.throwIfAborted();
+      },
+    });
+    const store = postgresStore(database.url);
+    const ext = make({ store, jobs: [Job], disableRoutes: true });
+    await ext.start();
+    // Nobody else writes it: commits that wait for the disk would take it along.
+    const sql = postgres(database.url, { max: 1, fetch_types: false });
+    const [writer] = await sql`select pid from pg_stat_activity where backend_type = 'walwriter'`;
+    Deno.kill(writer.pid, "SIGSTOP");
+    const { id } = await ext.engine.enqueue(Job, null);
+    await until("the job runs", () => calls === 1);
+    assertEquals((await store.jobs.get([id]))[0]?.state, "running");
+    await sql.end();
+    await server.stop("immediate");
+    await server.start();
+    await until("it is done", async () => (await store.jobs.get([id]))[0]?.state === "completed");
+    const [job] = await store.jobs.get([id]);
+    assertEquals([calls, reasons, job?.attempt, job?.crashes], [2, ["lease_lost"], 1, 0]);
+    await ext.stop();
+    await store.close();
   });
 });

@@ -83,100 +83,13 @@ describe("createPipeline()", () => {
   });
 });
 
-/** A table whose commits wait for a lock where they should, and fail where a number comes twice. */
-async function slowlyKept(url: string) {
-  const driver = await openPostgres(url, { maxConnections: 4 });
-  const other = await openPostgres(url, { maxConnections: 1 });
-  await driver.script(`
-    create table seen (at int unique deferrable initially deferred);
-    create function wait() returns trigger language plpgsql as $$
-    begin
-      perform pg_advisory_xact_lock(new.at);
-      return null;
-    end $$;
-    create constraint trigger wait after insert on seen deferrable initially deferred
-      for each row execute function wait()`);
-  return {
-    driver,
-    early: (at: number) =>
-      driver.early!<{ at: number; pid: number }>(
-        "insert into seen values ($1::int) returning at, pg_backend_pid() as pid",
-        [at],
-      ),
-    /** The numbers that are kept. */
-    seen: async () =>
-      (await other.query<{ at: number }>("select at from seen order by at")).map(({ at }) => at),
-    hold: (at: number) => other.query("select pg_advisory_lock($1::int)::text", [at]),
-    letGo: (at: number) => other.query("select pg_advisory_unlock($1::int)", [at]),
-    kill: (pid: number) => other.query("select pg_terminate_backend($1::int)", [pid]),
-    close: () => Promise.all([driver.close(), other.close()]),
-  };
-}
-
-describe("early rows of a postgres:// URL", () => {
-  it("come before they are committed, which is told when it is so", async () => {
-    await using database = await createDatabase();
-    const t = await slowlyKept(database.url);
-    await t.hold(1);
-    let isKept = false;
-    const { rows, kept } = await t.early(1);
-    void kept.then(() => (isKept = true));
-    assertEquals([rows[0].at, await t.seen(), isKept], [1, [], false]);
-    await t.letGo(1);
-    await kept;
-    assertEquals(await t.seen(), [1]);
-    await t.close();
-  });
-
-  it("are a transaction of their own among the statements around them", async () => {
-    await using database = await createDatabase();
-    const t = await slowlyKept(database.url);
-    const insert = "insert into seen values ($1::int)";
-    const twice = "insert into seen values ($1::int), ($1::int) returning at";
-    const [, early] = await Promise.all([
-      t.driver.pipeline!(insert, [1]),
-      t.driver.early!(twice, [2]),
-      t.driver.pipeline!(insert, [3]),
-    ]);
-    assertEquals(early.rows, [{ at: 2 }, { at: 2 }]);
-    assertEquals((await assertRejects(() => early.kept) as SqlError).sqlState, "23505");
-    assertEquals(await t.seen(), [1, 3]);
-    await t.close();
-  });
-
-  it("do not come from a statement that fails, after which the connection goes on", async () => {
-    await using database = await createDatabase();
-    const t = await slowlyKept(database.url);
-    const failed = t.driver.early!("select 1 / $1::int", [0]);
-    const next = t.driver.pipeline!("select 1 as one");
-    assertEquals((await assertRejects(() => failed) as SqlError).sqlState, "22012");
-    assertEquals([await next, (await t.early(1)).rows[0].at], [[{ one: 1 }], 1]);
-    await t.close();
-  });
-
-  it("are in doubt when the connection ends before it has told", async () => {
-    await using database = await createDatabase();
-    const t = await slowlyKept(database.url);
-    await t.hold(1);
-    const { rows, kept } = await t.early(1);
-    await t.kill(rows[0].pid);
-    const error = await assertRejects(() => kept) as SqlError;
-    assertEquals([error.code, error.uncertain], ["store_unreachable", true]);
-    assertEquals(await t.seen(), []);
-    await t.letGo(1);
-    await (await t.early(1)).kept;
-    assertEquals(await t.seen(), [1]);
-    await t.close();
-  });
-});
-
 describe("the pipeline of a postgres:// URL", () => {
   const PID = "select pg_backend_pid() as pid";
 
   it("runs statements in their order on one connection, each by itself", async () => {
     await using database = await createDatabase();
     const driver = await openPostgres(database.url, { maxConnections: 4 });
-    const pipeline = driver.pipeline!;
+    const pipeline = driver.pipeline!();
     await driver.script("create table seen (at int primary key)");
     const insert =
       "insert into seen values ($1::int) returning (select count(*)::int from seen) as n";
@@ -195,7 +108,7 @@ describe("the pipeline of a postgres:// URL", () => {
   it("goes on over another connection when its own is killed", async () => {
     await using database = await createDatabase();
     const driver = await openPostgres(database.url, { maxConnections: 4 });
-    const pipeline = driver.pipeline!;
+    const pipeline = driver.pipeline!();
     const [{ pid }] = await pipeline<{ pid: number }>(PID);
     const flow = [1, 2, 3].map(() => pipeline("select pg_sleep(10)::text"));
     const killed = await Promise.allSettled([
@@ -206,6 +119,27 @@ describe("the pipeline of a postgres:// URL", () => {
     const [{ pid: next }] = await pipeline<{ pid: number }>(PID);
     assert(next !== pid);
     await driver.close();
+  });
+
+  it("has a connection of its own, unless that would be the last one for everybody else", async () => {
+    await using database = await createDatabase();
+    const three = await openPostgres(database.url, { maxConnections: 3 });
+    const slow = three.pipeline!()("select pg_sleep(60)::text");
+    const [{ pid }] = await three.pipeline!()<{ pid: number }>(PID); // without waiting for that
+    const killed = await three.query(
+      "select pg_terminate_backend(pid)::text from pg_stat_activity where wait_event = 'PgSleep' and pid <> $1::int",
+      [pid],
+    );
+    assertEquals(killed.length, 1);
+    await assertRejects(() => slow);
+    await three.close();
+
+    const two = await openPostgres(database.url, { maxConnections: 2 });
+    const pids = await Promise.all(
+      [two.pipeline!(), two.pipeline!()].map((pipeline) => pipeline<{ pid: number }>(PID)),
+    );
+    assertEquals(pids[0], pids[1]);
+    await two.close();
   });
 
   it("is not there with a single connection, which it would keep from all others", async () => {

@@ -18,8 +18,6 @@ export const SUSPECT_AT = MAX_CRASHES - 1;
 /** What a claim found: jobs, or when to look again. */
 export interface Claimed {
   readonly jobs: ClaimedJob[];
-  /** Resolves when they are on disk, null where they are; fails where nobody knows. */
-  readonly kept: Promise<void> | null;
   /** Where nothing was found: milliseconds until a job is due, null where none waits. */
   readonly due: number | null;
 }
@@ -68,8 +66,8 @@ export async function claim(
   sql: Statements,
   request: ClaimRequest,
 ): Promise<Claimed> {
-  const { workerId, queues, names, limit, leaseMs, suspects, onDoubt } = request;
-  const params = [
+  const { workerId, queues, names, limit, leaseMs, suspects } = request;
+  const [row] = await database.claiming.query<ClaimRow>(sql.claim, [
     database.now,
     workerId,
     textArray(queues),
@@ -78,15 +76,12 @@ export async function claim(
     String(leaseMs),
     suspects,
     SUSPECT_AT,
-  ];
-  const { rows: [row], kept } = onDoubt === undefined
-    ? { rows: await database.query<ClaimRow>(sql.claim, params), kept: null }
-    : await database.early<ClaimRow>(sql.claim, params);
+  ]);
   const texts = row.jobs.split(END);
   texts.pop(); // behind the last end
   const answer = { request, row };
   const jobs = texts.map((text) => new Claim(text, answer));
-  return { jobs: isSorted(texts) ? jobs : sorted(jobs, queues), kept, due: row.due };
+  return { jobs: isSorted(texts) ? jobs : sorted(jobs, queues), due: row.due };
 }
 
 /** What the claims of one answer have in common. */

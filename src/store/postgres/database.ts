@@ -10,8 +10,6 @@ export class Database {
   readonly #clock: Clock | undefined;
   readonly #open: () => Promise<SqlDriver>;
   #driver: Promise<SqlDriver> | null = null;
-  /** Claims that have given their rows and are not on disk. */
-  readonly #keeping = new Set<Promise<void>>();
 
   constructor(schema: string, clock: Clock | undefined, open: () => Promise<SqlDriver>) {
     this.schema = checkSchema(schema);
@@ -59,48 +57,28 @@ export class Database {
     }
   }
 
-  /**
-   * Runs a claim, and gives its rows before they are on disk, where the client can: `kept` is null
-   * where they are.
-   */
-  early<Row extends object>(
-    text: string,
-    params: readonly SqlParam[],
-  ): Promise<{ readonly rows: Row[]; readonly kept: Promise<void> | null }> {
-    return this.retry(async () => {
-      const driver = await this.driver();
-      const early = await driver.early<Row>?.(text, params);
-      if (early === undefined) return { rows: await driver.query<Row>(text, params), kept: null };
-      const keeping = early.kept.catch(() => {}).then(() => void this.#keeping.delete(keeping));
-      this.#keeping.add(keeping);
-      return early;
-    });
-  }
+  /** Runs claims; those of a backlog follow each other without a pause. */
+  readonly claiming = this.#pipeline();
 
   /**
-   * Resolves when the leases of all jobs that were given out are there for everyone. What presents
-   * one waits for this: another connection would find the job unclaimed, and the lease lost.
+   * Runs what ends jobs, likewise. While jobs flow both are under way: over a single connection the
+   * server was the narrow place, and 10,000 jobs took the time of 10,900.
    */
-  async kept(): Promise<void> {
-    if (this.#keeping.size > 0) await Promise.all(this.#keeping);
-  }
+  readonly ending = this.#pipeline();
 
-  /** Runs one statement that presents leases. */
-  async underLease<Row extends object>(text: string, params: readonly SqlParam[]): Promise<Row[]> {
-    await this.kept();
-    return await this.query<Row>(text, params);
+  #pipeline(): Pick<SqlExecutor, "query"> {
+    let opened: { readonly of: SqlDriver; readonly query: SqlExecutor["query"] } | undefined;
+    return {
+      query: <Row extends object>(text: string, params: readonly SqlParam[] = []) =>
+        this.retry(async () => {
+          const driver = await this.driver();
+          if (opened?.of !== driver) {
+            opened = { of: driver, query: driver.pipeline?.() ?? driver.query };
+          }
+          return await opened.query<Row>(text, params);
+        }),
+    };
   }
-
-  /** Runs the statements that end jobs, which follow each other without a pause. */
-  readonly settling: Pick<SqlExecutor, "query"> = {
-    query: async <Row extends object>(text: string, params: readonly SqlParam[] = []) => {
-      await this.kept();
-      return await this.retry(async () => {
-        const driver = await this.driver();
-        return await (driver.pipeline ?? driver.query)<Row>(text, params);
-      });
-    },
-  };
 
   async close(): Promise<void> {
     const driver = this.#driver;

@@ -56,8 +56,7 @@ export class PostgresJobs implements JobStore {
     const { queues, names, limit } = request;
     this.#wake.note(queues);
     if (limit <= 0 || names.length === 0 || queues.length === 0) return [];
-    const { jobs, kept, due } = await claim(database, this.#sql, request);
-    if (jobs.length > 0) kept?.catch(() => request.onDoubt!(jobs));
+    const { jobs, due } = await claim(database, this.#sql, request);
     if (jobs.length === 0 && !request.suspects) this.#due = { of: question(queues, names), due };
     return jobs;
   }
@@ -77,10 +76,10 @@ export class PostgresJobs implements JobStore {
   }
 
   async settle(settlements: readonly Settlement[]): Promise<SettleStatus[]> {
-    const { settling, now } = this.#database;
+    const { ending, now } = this.#database;
     const { statuses, wake } = settlements.some(isOfRun)
-      ? await settleWithRuns(settling, this.#sql, this.#runSql, now, settlements)
-      : await settle(settling, this.#sql, now, settlements);
+      ? await settleWithRuns(ending, this.#sql, this.#runSql, now, settlements)
+      : await settle(ending, this.#sql, now, settlements);
     this.#wake.send(wake);
     return statuses;
   }

@@ -127,7 +127,7 @@ export class PostgresRuns implements RunStore {
     ];
     const children = items.some(({ child }) => child !== undefined);
     const text = children ? this.#sql.saveChildren : this.#sql.save;
-    const [{ answer }] = await this.#database.underLease<{ answer: string }>(
+    const [{ answer }] = await this.#database.query<{ answer: string }>(
       text,
       children ? [...params, ...childrenOf(items)] : params,
     );
@@ -147,7 +147,7 @@ export class PostgresRuns implements RunStore {
     const sent = toSend(waits);
     if (sent.length === 0) return found;
     const items = sent.map(({ item }) => item);
-    const rows = await this.#database.underLease<StepRow & { ord: number }>(this.#sql.wait, [
+    const rows = await this.#database.query<StepRow & { ord: number }>(this.#sql.wait, [
       ...leases(this.#database.now, sent),
       arrayOf(items.map(({ position }) => position)),
       textArray(items.map(({ name }) => name)),

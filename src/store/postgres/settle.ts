@@ -78,7 +78,7 @@ export async function extend(
   const sent = toSend([...last.values()]);
   const statuses = new Map<string, LeaseStatus>();
   if (sent.length > 0) {
-    const rows = await database.underLease<{ held: number; cancelling: boolean }>(sql.extend, [
+    const rows = await database.query<{ held: number; cancelling: boolean }>(sql.extend, [
       database.now,
       arrayOf(sent.map(({ uuid }) => uuid)),
       arrayOf(sent.map(({ item }) => item.lease.token)),

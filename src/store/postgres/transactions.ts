@@ -46,7 +46,6 @@ export class PostgresTransactions implements StoreTransactions {
     try {
       const wake = await driver.transaction(async (tx) => {
         const outcome = { kind: "complete", result: await work(tx.handle) } as const;
-        await this.#database.kept();
         const { statuses, wake } = await settle(tx, this.#sql, this.#database.now, [{
           lease,
           outcome,

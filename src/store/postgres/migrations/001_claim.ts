@@ -45,6 +45,11 @@ const take = (s: string, select: string): string => `
  * a claim that was lost with a server (a standby that lagged took over) and the next one would have
  * the same, and the worker of either could end the attempt of the other.
  *
+ * A claim does not wait for the disk, but is there for every connection at once. A server that falls
+ * forgets those of its last moments: their jobs are ready as before, their workers' leases lost. What
+ * a worker writes under a lease waits for the disk, and so for the claim before it. A suspect's claim
+ * waits as well: it may be the job that takes the machine down.
+ *
  * Claims of queues with a limit go one after another, by the rows of those queues, locked in the
  * order of their names. The count that follows is a statement of its own and so sees what the claim
  * before has committed.
@@ -66,6 +71,9 @@ declare
   is_paused bool;
   max_running int4;
 begin
+  if not p_suspects then
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
   now := t;
   token := (extract(epoch from clock_timestamp()) * 1000000)::int8;
   jobs := '';
