@@ -202,7 +202,7 @@ export class Settler {
 
 /**
  * Whether a job is as this outcome of this claim left it. It may have been claimed again since, by
- * this worker as well, and as the same attempt where the first claim was lost with its connection.
+ * this worker as well, and as the same attempt where a store that fell had forgotten the first claim.
  */
 function isEndOf(job: JobRecord | null, claimed: JobRecord, outcome: Outcome): boolean {
   if (job?.startedAt !== claimed.startedAt || job.workerId !== claimed.workerId) return false;

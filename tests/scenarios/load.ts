@@ -117,7 +117,7 @@ export class Load implements AsyncDisposable {
   /**
    * Ends the load, waits for the rest, and looks at what is there: what was acknowledged exactly
    * once, what was refused not at all, everything completed, and nothing run after that. An attempt
-   * whose claim was lost with its connection is made again; the outcome of the first is refused.
+   * whose claim a falling server forgot is made again; the outcome of the first is refused.
    */
   async verify(): Promise<void> {
     this.#stopped = true;
