@@ -72,33 +72,49 @@ describe("a server that falls before it has written a claim to its disk", () => 
   it("gives the job out once more, whose first handler is told", async () => {
     await using server = await startOwnServer();
     await using database = await createDatabase(server);
-    const reasons: string[] = [];
     let calls = 0;
+    let reason: string | null = null;
+    let end = (): void => {};
     const Job = defineJob({
       name: "job",
       handler: async (_: null, { signal }) => {
         if (++calls > 1) return;
-        await new Promise((resolve) => signal.addEventListener("abort", resolve));
-        reasons.push(signal.reason.code);
-        signal.throwIfAborted();
+        await new Promise<void>((resolve) => {
+          end = resolve;
+          signal.addEventListener("abort", () => resolve());
+        });
+        if (signal.aborted) reason = signal.reason.code;
       },
     });
     const store = postgresStore(database.url);
-    const ext = make({ store, jobs: [Job], disableRoutes: true });
+    const find = async (id: string) => (await store.jobs.get([id]))[0];
+    await using ext = make({ store, jobs: [Job], disableRoutes: true, retention: false });
     await ext.start();
-    // Nobody else writes it: commits that wait for the disk would take it along.
-    const sql = postgres(database.url, { max: 1, fetch_types: false });
-    const [writer] = await sql`select pid from pg_stat_activity where backend_type = 'walwriter'`;
-    Deno.kill(writer.pid, "SIGSTOP");
-    const { id } = await ext.engine.enqueue(Job, null);
-    await until("the job runs", () => calls === 1);
-    assertEquals((await store.jobs.get([id]))[0]?.state, "running");
-    await sql.end();
-    await server.stop("immediate");
-    await server.start();
-    await until("it is done", async () => (await store.jobs.get([id]))[0]?.state === "completed");
-    const [job] = await store.jobs.get([id]);
-    assertEquals([calls, reasons, job?.attempt, job?.crashes], [2, ["lease_lost"], 1, 0]);
+    for (let tries = 1;; tries++) {
+      calls = 0;
+      const sql = postgres(database.url, { max: 1, fetch_types: false });
+      const [writer] = await sql`select pid from pg_stat_activity where backend_type = 'walwriter'`;
+      await sql.end();
+      Deno.kill(writer.pid, "SIGSTOP");
+      const { id } = await ext.engine.enqueue(Job, null);
+      await until("the job runs", () => calls === 1);
+      const claimed = await find(id);
+      assertEquals(claimed?.state, "running"); // everyone sees it
+      await server.stop("immediate");
+      await server.start();
+      // Whatever waits for the disk meanwhile takes the claim along.
+      let kept = false;
+      await until("it answers", async () => {
+        kept = (await find(id))?.startedAt === claimed?.startedAt;
+        return true;
+      });
+      if (kept) end();
+      await until("it is done", async () => (await find(id))?.state === "completed", 60_000);
+      if (kept && tries < 5) continue;
+      const job = await find(id);
+      assertEquals([calls, reason, job?.attempt, job?.crashes], [2, "lease_lost", 1, 0]);
+      break;
+    }
     await ext.stop();
     await store.close();
   });
