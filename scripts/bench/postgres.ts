@@ -25,6 +25,9 @@ const JOBS = Number(Deno.args[0] ?? 20_000);
 const ROUNDS = Number(Deno.args[1] ?? 3);
 const ONLY = Deno.args[2] ?? "";
 
+/** Peaks of the processes of Dispatch, in megabytes. */
+const memory: number[] = [];
+
 interface Bench {
   readonly url: string;
   readonly sql: ReturnType<typeof postgres>;
@@ -37,17 +40,21 @@ async function fresh<T>(work: (bench: Bench) => Promise<T>): Promise<T> {
   await using database = await createDatabase();
   const sql = postgres(database.url, { max: 1, fetch_types: false, onnotice: () => {} });
   const children: Child[] = [];
+  const own: Child[] = [];
   try {
-    return await work({
+    const result = await work({
       url: database.url,
       sql,
       children,
       async start(system) {
         const child = await Child.start(system, database.url);
         children.push(child);
+        if (system === dispatch) own.push(child);
         return child;
       },
     });
+    for (const child of own) memory.push(await child.do<number>("memory"));
+    return result;
   } finally {
     for (const child of children) await child.stop();
     await sql.end();
@@ -72,25 +79,24 @@ const drain = (system: System, processes: number) => () =>
     const start = performance.now();
     await Promise.all(workers.map((worker) => worker.do("work")));
     await untilEmpty(bench, system);
-    const rate = perSecond(JOBS, performance.now() - start);
-    if (system === dispatch) memory.push(await workers[0].do<number>("memory"));
-    return rate;
+    return perSecond(JOBS, performance.now() - start);
   });
-const memory: number[] = [];
 
-const enqueue = (system: System, order: string, jobs: number) => () =>
+const enqueue = (system: System, order: string, jobs: number, isOld = false) => () =>
   fresh(async (bench) => {
     const producer = await bench.start(system);
     await producer.do("setup");
+    if (isOld) await age(bench, "other");
     await producer.do(order, { n: order === "many" ? 10_000 : jobs / 4 }); // compiled, connected, planned
     return perSecond(jobs, await producer.do<number>(order, { n: jobs }));
   });
 
 /** Milliseconds from enqueue to handler, in another process. */
-const latency = (system: System, share: number) => () =>
+const latency = (system: System, share: number, isOld = false) => () =>
   fresh(async (bench) => {
     const [producer, worker] = [await bench.start(system), await bench.start(system)];
     await producer.do("setup");
+    if (isOld) await age(bench, "other");
     await worker.do("work");
     await producer.do("send", { n: 30, gap: 10 });
     await pause(200);
@@ -146,24 +152,28 @@ const idle = (system: System, workers: number) => () =>
     return (await count() - before - 2) / 30;
   });
 
-/** A million finished and 300,000 pending jobs that are due later than those of the drain. */
-const drainWithHistory = (finished: number, pending: number) => () =>
+/** A million finished jobs, and 300,000 of one name that wait behind all others. */
+async function age({ sql }: Bench, name: string): Promise<void> {
+  await sql.unsafe(`insert into dispatch.finished
+    select gen_random_uuid(), 1, t, 0, t, t, t, t, 0, 1, 0, 3, 0, 'c', 'default', 'noop', '{"n":1}', 'w',
+      null, null, null, null, 'null'
+    from generate_series(1, 1000000) i, (select 1.7e12::int8 as t) t`);
+  await sql.unsafe(
+    `insert into dispatch.jobs (id, run_at, timeout_ms, created_at, updated_at,
+    priority, max_retries, state, queue, name, payload)
+    select gen_random_uuid(), t, 0, t, t, -1, 3, 'w', 'default', '${name}', '{"n":1}'
+    from generate_series(1, 300000) i, (select 1.7e12::int8 as t) t`,
+  );
+  await sql.unsafe("vacuum analyze dispatch.finished, dispatch.jobs");
+  await sql.unsafe("checkpoint");
+}
+
+const drainWithHistory = () =>
   fresh(async (bench) => {
     const producer = await bench.start(dispatch);
     await producer.do("setup");
-    await bench.sql.unsafe(`insert into dispatch.finished
-      select gen_random_uuid(), 1, t, 0, t, t, t, t, 0, 1, 0, 3, 0, 'c', 'default', 'noop', '{"n":1}', 'w',
-        null, null, null, null, 'null'
-      from generate_series(1, ${finished}) i, (select 1.7e12::int8 as t) t`);
     await producer.do("many", { n: JOBS });
-    await bench.sql.unsafe(
-      `insert into dispatch.jobs (id, run_at, timeout_ms, created_at, updated_at,
-      priority, max_retries, state, queue, name, payload)
-      select gen_random_uuid(), t, 0, t, t, -1, 3, 'w', 'default', 'noop', '{"n":1}'
-      from generate_series(1, ${pending}) i, (select 1.7e12::int8 as t) t`,
-    );
-    await bench.sql.unsafe("vacuum analyze dispatch.finished, dispatch.jobs");
-    await bench.sql.unsafe("checkpoint");
+    await age(bench, "noop");
     const worker = await bench.start(dispatch);
     await worker.do("memory");
     const start = performance.now();
@@ -208,6 +218,8 @@ const rawSame = () =>
     return await withRaw(bench.url, (sql) => same(sql, JOBS));
   });
 
+const OLD = "Dispatch, beside 1,000,000 finished and 300,000 pending";
+
 /** Figures in the order of the table: group, system, how. */
 const cases: [string, string, () => Promise<number>][] = [
   ["drain, 1 process, jobs/s", "raw, claim 500 + UPDATE", raw(minimal, JOBS)],
@@ -216,11 +228,7 @@ const cases: [string, string, () => Promise<number>][] = [
     ["drain, 1 process, jobs/s", system.name, drain(system, 1)] as const
   ),
   ["drain, 1 process, jobs/s", graphileDefault.name, drain(graphileDefault, 1)],
-  [
-    "drain, 1 process, jobs/s",
-    "Dispatch, before 1,000,000 finished and 300,000 pending",
-    drainWithHistory(1_000_000, 300_000),
-  ],
+  ["drain, 1 process, jobs/s", OLD, drainWithHistory],
   ...[dispatch, graphileTuned].map((system) =>
     ["drain, 2 processes, jobs/s", system.name, drain(system, 2)] as const
   ),
@@ -245,6 +253,11 @@ const cases: [string, string, () => Promise<number>][] = [
       ["load of 1 idle worker, statements/s", system.name, idle(system, 1)],
     ] as const
   ),
+  ["enqueue, 1 caller, jobs/s", OLD, enqueue(dispatch, "one", 2000, true)],
+  ["enqueue, 50 callers, jobs/s", OLD, enqueue(dispatch, "fifty", JOBS, true)],
+  ["enqueueMany by 1,000, jobs/s", OLD, enqueue(dispatch, "many", JOBS, true)],
+  ["latency, idle, 2 processes, p50 ms", OLD, latency(dispatch, 0.5, true)],
+  ["latency, idle, 2 processes, p99 ms", OLD, latency(dispatch, 0.99, true)],
   ["latency at 5,000 jobs/s, p99 ms", dispatch.name, steady(p99)],
   ["latency at 5,000 jobs/s, last 15 s / first 15 s", dispatch.name, steady(growth)],
   ["load of 10 idle workers, statements/s", dispatch.name, idle(dispatch, 10)],
@@ -272,7 +285,9 @@ const rows: Row[] = [...new Set(cases.map(([group]) => group))].flatMap((group) 
   })
 );
 printTable(["figure", "system", "median", "range", "Dispatch / it"], rows);
-if (memory.length > 0) console.log(`Peak memory of a worker: ${Math.max(...memory).toFixed(0)} MB`);
+if (memory.length > 0) {
+  console.log(`Peak memory of a process of Dispatch: ${Math.max(...memory).toFixed(0)} MB`);
+}
 await Deno.mkdir(".dispatch", { recursive: true });
 await Deno.writeTextFile(
   ".dispatch/bench_postgres.json",
