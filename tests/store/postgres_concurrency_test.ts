@@ -181,4 +181,20 @@ describe("postgresStore() between connections", () => {
     assertEquals([pending, running, retrying, failed], [0, 0, 0, 0]);
     await ext.stop();
   });
+
+  it("a claim does not wait for the disk unless it is for suspects; what follows does again", async () => {
+    await using t = await open();
+    const setting = "select current_setting('synchronous_commit') as value";
+    for (const [suspects, during] of [[false, "off"], [true, "on"]] as const) {
+      await t.driver.transaction(async (tx) => {
+        await tx.query(
+          "select dispatch.claim(null, 'w', '{default}', '{mail}', 1, 1000, $1::bool, 2)::text",
+          [suspects],
+        );
+        assertEquals(await tx.query(setting), [{ value: during }]);
+      });
+      const sessions = await Promise.all(Array.from({ length: 5 }, () => t.driver.query(setting)));
+      assertEquals(sessions, sessions.map(() => [{ value: "on" }]));
+    }
+  });
 });
