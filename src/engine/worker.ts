@@ -209,7 +209,7 @@ export class Worker {
     const outcome = await attempt(execution, definition, this.#options.rules);
     const now = Date.now();
     this.#lookAhead.note(since, now);
-    if (!this.#running.has(execution)) return execution.end(); // it was given up meanwhile
+    if (!this.#running.has(execution)) return execution.end(); // given up, or given out again
     this.#turns.note(now);
     this.#end(execution, outcome);
   }

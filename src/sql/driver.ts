@@ -58,10 +58,10 @@ export interface SqlDriver extends SqlExecutor {
   readonly single: boolean;
   /**
    * Opens a pipeline: as `query`, for statements that follow each other closely. Those of a pipeline
-   * that are under way at the same time go over one connection, in the order of the calls. Two
-   * sessions that write the same pages wait for each other: on two cores they took 37 µs of a
-   * server's time for what one did in 25. Not there where the client cannot send a statement before
-   * the one before is answered.
+   * that are under way at the same time go over one connection, in the order of the calls. Spread over
+   * a pool, its sessions waited for each other at the pages that all of them write: 37 µs of a server
+   * with two cores for what one session did in 25. Not there where the client cannot send a statement
+   * before the one before is answered.
    */
   pipeline?(): SqlExecutor["query"];
   /**
