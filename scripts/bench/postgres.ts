@@ -152,16 +152,16 @@ const idle = (system: System, workers: number) => () =>
     return (await count() - before - 2) / 30;
   });
 
-/** A million finished jobs, and 300,000 of one name that wait behind all others. */
+/** A million finished jobs, and 300,000 of one name that wait behind all others; ids as of the engine. */
 async function age({ sql }: Bench, name: string): Promise<void> {
   await sql.unsafe(`insert into dispatch.finished
-    select gen_random_uuid(), 1, t, 0, t, t, t, t, 0, 1, 0, 3, 0, 'c', 'default', 'noop', '{"n":1}', 'w',
+    select uuidv7(), 1, t, 0, t, t, t, t, 0, 1, 0, 3, 0, 'c', 'default', 'noop', '{"n":1}', 'w',
       null, null, null, null, 'null'
     from generate_series(1, 1000000) i, (select 1.7e12::int8 as t) t`);
   await sql.unsafe(
     `insert into dispatch.jobs (id, run_at, timeout_ms, created_at, updated_at,
     priority, max_retries, state, queue, name, payload)
-    select gen_random_uuid(), t, 0, t, t, -1, 3, 'w', 'default', '${name}', '{"n":1}'
+    select uuidv7(), t, 0, t, t, -1, 3, 'w', 'default', '${name}', '{"n":1}'
     from generate_series(1, 300000) i, (select 1.7e12::int8 as t) t`,
   );
   await sql.unsafe("vacuum analyze dispatch.finished, dispatch.jobs");
