@@ -6,7 +6,11 @@ import { createInterface } from "node:readline";
 const [system, setting, connectionString] = process.argv.slice(2);
 const now = () => performance.timeOrigin + performance.now();
 const latencies = [];
-const handle = ({ sent }) => void (sent && latencies.push(now() - sent));
+let ran = 0;
+const handle = ({ sent }) => {
+  ran++;
+  if (sent) latencies.push(now() - sent);
+};
 
 async function graphile() {
   const { Logger, makeWorkerUtils, run } = await import("graphile-worker");
@@ -107,6 +111,7 @@ const commands = {
       await new Promise((resolve) => setTimeout(resolve, gap));
     }
   },
+  ran: () => ran,
   latencies: () => latencies.splice(0),
   memory: () => process.resourceUsage().maxRSS / 1024,
   async stop() {

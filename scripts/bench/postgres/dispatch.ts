@@ -7,17 +7,22 @@ const [url] = Deno.args;
 const now = () => performance.timeOrigin + performance.now();
 const latencies: number[] = [];
 let peakMB = 0;
+let ran = 0;
 
 const Noop = defineJob({
   name: "noop",
   handler: (input: { n: number; sent?: number }) => {
+    ran++;
     if (input.sent !== undefined) latencies.push(now() - input.sent);
     return Promise.resolve();
   },
 });
 const Sleep = defineJob({
   name: "sleep",
-  handler: (_: { n: number }) => new Promise<void>((resolve) => setTimeout(resolve, 1)),
+  handler: async (_: { n: number }) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    ran++;
+  },
 });
 
 const extensions: Extension[] = [];
@@ -105,6 +110,7 @@ const commands: Record<string, (command: Command) => Promise<unknown>> = {
     }
     await Promise.all(calls);
   },
+  ran: () => Promise.resolve(ran),
   latencies: () => Promise.resolve(latencies.splice(0)),
   memory: () => Promise.resolve(peakMB),
   async stop() {

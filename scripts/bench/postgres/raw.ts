@@ -129,12 +129,8 @@ export function same(sql: Sql, n: number): Promise<number> {
     },
     (rows) =>
       query(
-        "select * from dispatch.settle(null, $1::text::uuid[], $2::text::int8[], $3::text::text[], null, null, 2)",
-        [
-          `{${rows.map(({ id }) => id).join()}}`,
-          `{${rows.map(({ token }) => token).join()}}`,
-          `{${rows.map(() => '"null"').join()}}`,
-        ],
+        "select * from dispatch.complete(null, $1::text::uuid[], $2::text::uuid[], $3::text::int8[], null)",
+        [`{${rows.map(({ id }) => id).join()}}`, `{${rows[0].id}}`, `{${rows[0].token}}`],
       ),
   );
 }

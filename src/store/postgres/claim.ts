@@ -113,6 +113,11 @@ class Claim implements ClaimedJob {
   }
 }
 
+/** A lease that remembers its job as the database calls it. */
+export class KnownLease implements Lease {
+  constructor(readonly jobId: string, readonly token: number, readonly uuid: string) {}
+}
+
 function read(text: string, { request, row }: Answer): ClaimedJob {
   // By index: taking an array apart by a pattern goes through its iterator, 475 bytes a job.
   const fields = text.split(SEPARATOR);
@@ -147,7 +152,7 @@ function read(text: string, { request, row }: Answer): ClaimedJob {
     completedAt: null,
     heartbeatAt: row.now,
   };
-  return { job, lease: { jobId: job.id, token } };
+  return { job, lease: new KnownLease(job.id, token, fields[2]) };
 }
 
 /**

@@ -128,7 +128,7 @@ export class PostgresJobs implements JobStore {
     const rows = await this.#database.query<RecordRow>(this.#sql.get, [
       arrayOf([...new Set(uuids)]),
     ]);
-    for (const row of rows) found.set(row.id.replaceAll("-", ""), row);
+    for (const row of rows) found.set(row.id, row);
     return ids.map((id) => {
       const row = isId("job", id) ? found.get(toUuid(id)!) : undefined;
       return row === undefined ? null : toRecord(row);

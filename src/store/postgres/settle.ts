@@ -1,9 +1,9 @@
 import type { Lease, LeaseStatus } from "../../core/lease.ts";
 import type { Outcome } from "../../core/outcome.ts";
-import type { SqlExecutor } from "../../sql/driver.ts";
+import type { SqlExecutor, SqlParam } from "../../sql/driver.ts";
 import type { LeaseExtension, Settlement, SettleStatus } from "../store.ts";
 import { arrayOf, textArray } from "./array.ts";
-import { SUSPECT_AT } from "./claim.ts";
+import { KnownLease, SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
 import type { Statements } from "./statements.ts";
 import { toUuid } from "./uuid.ts";
@@ -42,22 +42,49 @@ export async function settle(
   );
   if (sent.length === 0) return { statuses, wake: [] };
   for (const { at } of sent) statuses[at] = "settled";
-  const outcomes = sent.map(({ item }) => item.outcome);
-  const plain = outcomes.every(({ kind }) => kind === "complete");
-  const rows = await executor.query<SettleRow>(sql.settle, [
-    now,
-    arrayOf(sent.map(({ uuid }) => uuid)),
-    arrayOf(sent.map(({ item }) => item.lease.token)),
-    textArray(outcomes.map(dataOf)),
-    plain ? null : arrayOf(outcomes.map(({ kind }) => kind)),
-    plain ? null : arrayOf(outcomes.map((outcome) => "delayMs" in outcome ? outcome.delayMs : 0)),
-    SUSPECT_AT,
-  ]);
+  const rows = await executor.query<SettleRow>(
+    ...(haveCompleted(sent)
+      ? [sql.complete, [now, ...completed(sent)]] as const
+      : [sql.settle, [now, ...ended(sent)]] as const),
+  );
   for (const { lost, cancelled } of rows) {
     if (lost !== null) statuses[sent[lost - 1].at] = "lost";
     if (cancelled !== null) statuses[sent[cancelled - 1].at] = "cancelled";
   }
   return { statuses, wake: rows.flatMap(({ wake }) => wake ?? []) };
+}
+
+/** Whether all have, each a job of its own. */
+function haveCompleted(sent: readonly Sent<Settlement>[]): boolean {
+  return sent.every(({ uuid, item }, i) =>
+    item.outcome.kind === "complete" && (i === 0 || uuid !== sent[i - 1].uuid)
+  );
+}
+
+/** Tokens are sent where they change: jobs of one claim have the same. Most jobs have no result. */
+function completed(sent: readonly Sent<Settlement>[]): SqlParam[] {
+  const firsts = sent.filter(({ item }, i) =>
+    i === 0 || item.lease.token !== sent[i - 1].item.lease.token
+  );
+  const results = sent.map(({ item }) => dataOf(item.outcome));
+  return [
+    arrayOf(sent.map(({ uuid }) => uuid)),
+    arrayOf(firsts.map(({ uuid }) => uuid)),
+    arrayOf(firsts.map(({ item }) => item.lease.token)),
+    results.every((result) => result === null) ? null : textArray(results),
+  ];
+}
+
+function ended(sent: readonly Sent<Settlement>[]): SqlParam[] {
+  const outcomes = sent.map(({ item }) => item.outcome);
+  return [
+    arrayOf(sent.map(({ uuid }) => uuid)),
+    arrayOf(sent.map(({ item }) => item.lease.token)),
+    textArray(outcomes.map(dataOf)),
+    arrayOf(outcomes.map(({ kind }) => kind)),
+    arrayOf(outcomes.map((outcome) => "delayMs" in outcome ? outcome.delayMs : 0)),
+    SUSPECT_AT,
+  ];
 }
 
 /** Extends the leases that are still held. */
@@ -100,8 +127,9 @@ function toSend<Item extends { readonly lease: Lease }>(items: readonly Item[]):
   const sent: Sent<Item>[] = [];
   for (let at = 0; at < items.length; at++) {
     const item = items[at];
-    const uuid = toUuid(item.lease.jobId);
-    if (uuid !== null && Number.isSafeInteger(Number(item.lease.token))) {
+    const { lease } = item;
+    const uuid = lease instanceof KnownLease ? lease.uuid : toUuid(lease.jobId);
+    if (uuid !== null && Number.isSafeInteger(Number(lease.token))) {
       sent.push({ item, uuid, at });
     }
   }

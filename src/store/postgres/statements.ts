@@ -74,6 +74,8 @@ cross join lateral (
   $5::int4, $6::text::int8, $7::bool, $8::int4)`,
     nextDue:
       `select ${s}.next_due($1::text::int8, $2::text::text[], $3::text::text[], $4::int4) as due`,
+    complete: `select * from ${s}.complete($1::text::int8, $2::text::uuid[], $3::text::uuid[],
+  $4::text::int8[], $5::text::text[])`,
     settle: `select * from ${s}.settle($1::text::int8, $2::text::uuid[], $3::text::int8[],
   $4::text::text[], $5::text::text[], $6::text::int8[], $7::int4)`,
     extend: `select * from ${s}.extend($1::text::int8, $2::text::uuid[], $3::text::int8[],

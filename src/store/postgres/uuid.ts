@@ -13,14 +13,20 @@ const [HEX, DIGITS] = tablesOf("0123456789abcdef");
 
 const DASH = "-".charCodeAt(0);
 
+/** Where the digits of a uuid stand between its dashes. */
+const PLACES = Uint8Array.from(
+  { length: 32 },
+  (_, digit) => digit + [8, 12, 16, 20].filter((dash) => digit >= dash).length,
+);
+
 /**
  * What is being written, used again and again: strings that are put together in parts cost 800 bytes
  * a job.
  */
-const uuidCodes = new Array<number>(32).fill(0);
+const uuidCodes = new Array<number>(36).fill(DASH);
 const idCodes = new Map<IdPrefix, number[]>();
 
-/** The uuid of a TypeID, as 32 hexadecimal digits; `null` for what is no TypeID: nothing has it. */
+/** The uuid of a TypeID, as Postgres writes it; `null` for what is no TypeID: nothing has it. */
 export function toUuid(id: string): string | null {
   return SUFFIX.test(id) ? unchecked(id) : null;
 }
@@ -32,14 +38,14 @@ export function unchecked(id: string): string {
   uuidCodes[0] = HEX[first >> 4];
   uuidCodes[1] = HEX[first & 15];
   at += 2;
-  for (let to = 2; to < 32; to += 5, at += 4) { // 4 characters are 20 bits are 5 digits
+  for (let digit = 2; digit < 32; digit += 5, at += 4) { // 4 characters are 20 bits are 5 digits
     const bits = (VALUES[id.charCodeAt(at)] << 15) | (VALUES[id.charCodeAt(at + 1)] << 10) |
       (VALUES[id.charCodeAt(at + 2)] << 5) | VALUES[id.charCodeAt(at + 3)];
-    uuidCodes[to] = HEX[bits >> 16];
-    uuidCodes[to + 1] = HEX[(bits >> 12) & 15];
-    uuidCodes[to + 2] = HEX[(bits >> 8) & 15];
-    uuidCodes[to + 3] = HEX[(bits >> 4) & 15];
-    uuidCodes[to + 4] = HEX[bits & 15];
+    uuidCodes[PLACES[digit]] = HEX[bits >> 16];
+    uuidCodes[PLACES[digit + 1]] = HEX[(bits >> 12) & 15];
+    uuidCodes[PLACES[digit + 2]] = HEX[(bits >> 8) & 15];
+    uuidCodes[PLACES[digit + 3]] = HEX[(bits >> 4) & 15];
+    uuidCodes[PLACES[digit + 4]] = HEX[bits & 15];
   }
   return String.fromCharCode.apply(null, uuidCodes);
 }

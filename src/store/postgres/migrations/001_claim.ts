@@ -1,4 +1,4 @@
-import { NOW, PINNED, WAITING } from "./001_parts.ts";
+import { NOW, PINNED } from "./001_parts.ts";
 
 /**
  * Leases the rows that `select` finds and locks. By ctid: the rows are locked in this statement, so
@@ -26,13 +26,15 @@ const take = (s: string, select: string): string => `
               'createdAt', j.created_at, 'uniqueKey', j.unique_key, 'labels', j.labels,
               'failure', j.failure, 'progress', j.progress) end,
           E'\\x1f', j.payload, E'\\x1e') as text
-      ), told as (
-        insert into ${s}.tallies (queue, state, n)
-        select q, 'r', count(*) from taken having count(*) > 0
-        union all
-        select q, ${WAITING}, -count(*) from taken group by 2
       )
-      select count(*), string_agg(text, '') into took, part from taken k;`;
+      select count(*), count(*) filter (where retry_count > 0), string_agg(text, '')
+        into took, again, part from taken;
+      if took > 0 then
+        insert into ${s}.tallies (queue, state, n)
+          select q, v.state, v.n
+          from (values ('r'::"char", took), ('p', again - took), ('y', -again)) v (state, n)
+          where v.n <> 0;
+      end if;`;
 
 /**
  * `claim` takes ready jobs, queue by queue. It first makes ready what has become due; a thousand for
@@ -66,6 +68,7 @@ declare
   room int4 := p_limit;
   free int4;
   took int4;
+  again int4; -- of them, those that are tried again
   part text;
   q text;
   is_paused bool;
