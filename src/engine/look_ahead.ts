@@ -4,6 +4,8 @@ const HORIZON_MS = 50;
 const MAX_AHEAD = 3000;
 /** Weight of the latest job in the average. */
 const WEIGHT = 0.1;
+/** An average says little of many more jobs than it was taken of. */
+const TRUST = 20;
 
 /** What a worker has at the moment: slots, and jobs in each part of it. */
 export interface Held {
@@ -26,6 +28,7 @@ export interface Held {
  */
 export class LookAhead {
   #averageMs: number | null = null;
+  #measured = 0;
   #endedSinceCheck = false;
 
   /** A handler that was called at `since` has ended. */
@@ -34,6 +37,7 @@ export class LookAhead {
     this.#averageMs = this.#averageMs === null
       ? ms
       : this.#averageMs + WEIGHT * (ms - this.#averageMs);
+    this.#measured++;
     this.#endedSinceCheck = true;
   }
 
@@ -55,14 +59,17 @@ export class LookAhead {
 
   #size(slots: number): number {
     if (this.#averageMs === null) return 0;
-    return Math.min(MAX_AHEAD, Math.floor(slots * HORIZON_MS / Math.max(this.#averageMs, 0.01)));
+    return Math.min(MAX_AHEAD, TRUST * this.#measured, Math.floor(slots * HORIZON_MS / Math.max(this.#averageMs, 0.01)));
   }
 
   /** True where nothing ended since the last call: jobs became long, and what waits should not. */
   stalled(): boolean {
     const stalled = !this.#endedSinceCheck;
     this.#endedSinceCheck = false;
-    if (stalled) this.#averageMs = null;
+    if (stalled) {
+      this.#averageMs = null;
+      this.#measured = 0;
+    }
     return stalled;
   }
 }

@@ -21,7 +21,7 @@ export function createPipeline<Connection extends Pooled>(
     let giveBack = (): void => {};
     const done = new Promise<void>((resolve) => (giveBack = resolve));
     const connection = new Promise<Connection>((resolve, reject) => {
-      pool.use((connection) => (resolve(connection), done)).catch(reject);
+      pool.use((connection) => (resolve(connection), done), 0).catch(reject);
     });
     return { connection, users: 0, giveBack };
   }

@@ -11,11 +11,12 @@ export interface Pooled {
 /** Gives out connections, at most so many at once. */
 export interface Pool<Connection extends Pooled> {
   /**
-   * Lends a connection for the time of `work`, first come, first served.
+   * Lends a connection for the time of `work`, first come, first served. Who has waited for
+   * `patienceMs` has a further one opened.
    *
    * @throws {SqlError} when none comes within the time limit, or the database cannot be reached
    */
-  use<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
+  use<T>(work: (connection: Connection) => Promise<T>, patienceMs?: number): Promise<T>;
   /** Forgets an idle connection that has broken. */
   drop(connection: Connection): void;
   /** Ends idle connections at once, the others when they are given back or after five seconds. */
@@ -40,8 +41,8 @@ interface Waiter<Connection> {
 }
 
 /**
- * Who has waited so long has a further connection opened. To open one takes about 15 ms, and as much
- * again until it has planned its first statements: most callers get one sooner that is in use.
+ * To open a connection takes about 15 ms, and as much again until it has planned its first
+ * statements: most callers get one sooner that is in use.
  */
 const PATIENCE_MS = 5;
 const FIRST_DELAY_MS = 50;
@@ -67,7 +68,7 @@ export function createPool<Connection extends Pooled>(
   let retry: ReturnType<typeof setTimeout> | undefined;
   let drained = (): void => {};
 
-  function acquire(): Promise<Connection> {
+  function acquire(patienceMs: number): Promise<Connection> {
     if (closed) return Promise.reject(isClosed());
     const ready = idle.pop(); // the one used last: the others may grow idle
     if (ready !== undefined) return Promise.resolve(ready.connection);
@@ -82,7 +83,7 @@ export function createPool<Connection extends Pooled>(
       };
       const waiter: Waiter<Connection> = { give: settle(resolve), refuse: settle(reject) };
       waiting.add(waiter);
-      if (lent.size > 0) patience = setTimeout(grow, PATIENCE_MS);
+      if (lent.size > 0 && patienceMs > 0) patience = setTimeout(grow, patienceMs);
       else grow();
     });
   }
@@ -140,8 +141,8 @@ export function createPool<Connection extends Pooled>(
   }
 
   return {
-    async use(work) {
-      const connection = await acquire();
+    async use(work, patienceMs = PATIENCE_MS) {
+      const connection = await acquire(patienceMs);
       lent.add(connection);
       try {
         return await work(connection);

@@ -54,8 +54,8 @@ export async function settle(
   return { statuses, wake: rows.flatMap(({ wake }) => wake ?? []) };
 }
 
-/** Whether all have, each a job of its own. */
-function haveCompleted(sent: readonly Sent<Settlement>[]): boolean {
+/** Whether all have, each a job of its own; `sent` is in the order of ids. */
+export function haveCompleted(sent: readonly Sent<Settlement>[]): boolean {
   return sent.every(({ uuid, item }, i) =>
     item.outcome.kind === "complete" && (i === 0 || uuid !== sent[i - 1].uuid)
   );

@@ -4,7 +4,7 @@ import { arrayOf, textArray } from "./array.ts";
 import { SUSPECT_AT } from "./claim.ts";
 import { acceptedOf, type Sent, toSend } from "./run_rows.ts";
 import type { RunStatements } from "./run_statements.ts";
-import { dataOf, settle, type Settled } from "./settle.ts";
+import { dataOf, haveCompleted, settle, type Settled } from "./settle.ts";
 import type { Statements } from "./statements.ts";
 
 type Executor = Pick<SqlExecutor, "query">;
@@ -72,7 +72,7 @@ function settleEnds(
   sent: readonly Sent<Settlement>[],
 ): Promise<SettleRow[]> {
   const outcomes = sent.map(({ item }) => item.outcome);
-  const plain = outcomes.every(({ kind }) => kind === "complete");
+  const plain = haveCompleted(sent);
   const rewinds = outcomes.map((outcome) => "rewind" in outcome ? outcome.rewind ?? null : null);
   return executor.query<SettleRow & Record<string, string | number | null>>(sql.settleRuns, [
     now,

@@ -112,7 +112,7 @@ begin
   end loop;
 end $$;
 
--- As settle, for runs.
+-- As settle, for runs; without kinds as complete, all of them in order and each once.
 create function ${s}.settle_runs(p_now int8, p_ids uuid[], p_tokens int8[], p_data text[],
   p_kinds text[], p_delays int8[], p_suspect_at int4, p_steps int4[], p_froms int4[])
 returns table (lost int4, cancelled int4, wake text, compensating int4)
@@ -148,8 +148,13 @@ begin
         rewind_from = excluded.rewind_from;
     end if;
   end loop;
-  return query select e.lost, e.cancelled, e.wake, null::int4
-    from ${s}.settle(p_now, p_ids, p_tokens, p_data, p_kinds, p_delays, p_suspect_at) e;
+  if p_kinds is null then
+    return query select e.lost, e.cancelled, e.wake, null::int4
+      from ${s}.complete(p_now, p_ids, p_ids, p_tokens, p_data) e;
+  else
+    return query select e.lost, e.cancelled, e.wake, null::int4
+      from ${s}.settle(p_now, p_ids, p_tokens, p_data, p_kinds, p_delays, p_suspect_at) e;
+  end if;
   return query select null::int4, null::int4, null::text, o::int4 from unnest(undone) o;
   return query select distinct null::int4, null::int4, q.queue, null::int4 from (
     select unnest(undone_in) as queue
