@@ -59,7 +59,11 @@ export class LookAhead {
 
   #size(slots: number): number {
     if (this.#averageMs === null) return 0;
-    return Math.min(MAX_AHEAD, TRUST * this.#measured, Math.floor(slots * HORIZON_MS / Math.max(this.#averageMs, 0.01)));
+    return Math.min(
+      MAX_AHEAD,
+      TRUST * this.#measured,
+      Math.floor(slots * HORIZON_MS / Math.max(this.#averageMs, 0.01)),
+    );
   }
 
   /** True where nothing ended since the last call: jobs became long, and what waits should not. */

@@ -122,7 +122,8 @@ order by failed_at desc, id desc limit $8::int4 offset $9::int4`,
   select id from ${rows} where ${where} and ${JOBS} order by id desc limit $4::int4 offset $5::int4)`;
       return from === ""
         ? `select * from ${found} where ${JOBS} order by id desc limit $4::int4 offset $5::int4`
-        : `select r.* from ${found} f join ${s}.records r on r.id = f.id order by r.id desc`;
+        : `select r.* from ${found} f
+cross join lateral (select * from ${s}.records r where r.id = f.id limit 1) r order by r.id desc`;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { finish, HELD, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
+import { finish, HELD, letters, NOW, PINNED, PINNED_BATCH, WAITING } from "./001_parts.ts";
 
 /**
  * `complete` ends attempts that completed, as almost all do. Its ids are in order, each of them once;
@@ -15,7 +15,7 @@ import { finish, HELD, letters, NOW, PINNED, WAITING } from "./001_parts.ts";
 export const settle = (s: string): string => `
 create function ${s}.complete(p_now int8, p_ids uuid[], p_firsts uuid[], p_tokens int8[], p_data text[])
 returns table (lost int4, cancelled int4, wake text)
-language plpgsql ${PINNED} set enable_hashjoin = on set enable_nestloop = off as $$
+language plpgsql ${PINNED_BATCH} as $$
 #variable_conflict use_column
 declare
   t int8 := ${NOW};
@@ -57,7 +57,7 @@ end $$;
 create function ${s}.settle(p_now int8, p_ids uuid[], p_tokens int8[], p_data text[],
   p_kinds text[], p_delays int8[], p_suspect_at int4)
 returns table (lost int4, cancelled int4, wake text)
-language plpgsql ${PINNED} as $$
+language plpgsql ${PINNED_BATCH} as $$
 #variable_conflict use_column
 declare
   t int8 := ${NOW};
@@ -120,7 +120,7 @@ end $$;
 
 create function ${s}.extend(p_now int8, p_ids uuid[], p_tokens int8[], p_progress text[], p_lease_ms int8)
 returns table (held int4, cancelling bool)
-language plpgsql ${PINNED} as $$
+language plpgsql ${PINNED_BATCH} as $$
 declare
   t int8 := ${NOW};
 begin

@@ -31,7 +31,8 @@ begin
   if cardinality(p_falling) > 0 then
     p_ids := p_ids || array(with recursive tree as (
       select f.id from ${s}.flows f where f.parent = any (p_falling)
-      union all select f.id from tree t join ${s}.flows f on f.parent = t.id
+      union all select f.id from tree t
+        cross join lateral (select c.id from ${s}.flows c where c.parent = t.id offset 0) f
     ) select id from tree);
   end if;
   perform 1 from ${s}.jobs j where j.id = any (array(
@@ -125,7 +126,8 @@ declare
   item record;
 begin
   perform ${s}.lock_runs(p_ids, array(
-    select i.id from unnest(p_ids, p_kinds) i (id, kind) left join ${s}.jobs j on j.id = i.id
+    select i.id from unnest(p_ids, p_kinds) i (id, kind)
+      left join ${s}.jobs j on j.id = i.id and j.id = any (p_ids)
     where p_kinds is not null and (i.kind in ('cancel', 'retry', 'dead') or j.cancel_requested)));
   with changed as (
     update ${s}.jobs j set cancel_requested = false, state = 'w', run_at = t, updated_at = t
@@ -158,7 +160,8 @@ begin
   return query select null::int4, null::int4, null::text, o::int4 from unnest(undone) o;
   return query select distinct null::int4, null::int4, q.queue, null::int4 from (
     select unnest(undone_in) as queue
-    union all select j.queue from ${s}.flows f join ${s}.jobs j on j.id = f.parent
+    union all select j.queue from ${s}.flows f
+      cross join lateral (select p.queue from ${s}.jobs p where p.id = f.parent offset 0) j
       where f.id = any (p_ids)) q;
 end $$;
 
@@ -187,7 +190,7 @@ begin
     update ${s}.steps c set seq = a.seq
     from unnest(p_runs, p_positions, p_seqs) a (run, position, seq), unnest(p_ids, p_tokens) i (id, token),
       ${s}.jobs j
-    where ${HELD} and a.run = i.id and c.run = a.run and c.position = a.position
+    where ${HELD} and a.run = i.id and c.run = any (p_runs) and c.run = a.run and c.position = a.position
       and c.seq is null and c.state <> 'o';
   end if;
   insert into ${s}.flows as f (id, compensating, cause)
@@ -204,7 +207,7 @@ begin
         where c.run = i.id and c.position = any (i.timed::int4[]))) end as due
     from unnest(p_ids, p_tokens, p_causes, p_deadlines, p_timed)
         with ordinality i (id, token, cause, deadline, timed, ord)
-      left join ${s}.flows f on f.id = i.id
+      left join ${s}.flows f on f.id = i.id and f.id = any (p_ids)
   ), changed as (
     update ${s}.jobs j set run_at = i.due, updated_at = t,
       attempt = j.attempt - (i.cause is null)::int4,
@@ -243,8 +246,9 @@ declare
   ending uuid[];
 begin
   update ${s}.jobs j set cancel_requested = false
-  where j.state = 'r' and j.lease_until <= t and j.cancel_requested and j.name like 'workflow/%'
-    and exists (select 1 from ${s}.flows f where f.id = j.id and f.compensating);
+  where j.id = any (array(select r.id from ${s}.jobs r where r.state = 'r' and r.lease_until <= t
+    and r.cancel_requested and r.name like 'workflow/%'
+    and (select f.compensating from ${s}.flows f where f.id = r.id)));
   ending := array(select j.id from ${s}.jobs j where j.state = 'r' and j.lease_until <= t
     and j.name like 'workflow/%' and (j.cancel_requested or j.crashes + 1 >= p_max_crashes));
   if cardinality(ending) > 0 then

@@ -47,7 +47,9 @@ begin
   perform 1 from ${s}.jobs j where j.id = any (array(
       select unnest(p_runs) union
       select w.run from unnest(p_runs, p_names, p_keys) i (run, name, key)
-        join ${s}.waits w on w.name = i.name and w.key = coalesce(i.key, '') where i.run is null))
+        cross join lateral (select s.run from ${s}.waits s
+          where s.name = i.name and s.key = coalesce(i.key, '') offset 0) w
+        where i.run is null))
     order by j.id for update;
   for i in 1 .. cardinality(p_ids) loop
     ord := i; refused := null; wake := null;
@@ -102,7 +104,7 @@ begin
     delete from ${s}.events v where v.ctid = any (array(
       select o.ctid from ${s}.events o
       where o.created_at < t - p_keep
-        and not exists (select 1 from ${s}.jobs j where j.id = o.run)
+        and (select j.id from ${s}.jobs j where j.id = o.run) is null
       order by o.created_at limit p_limit for update skip locked))
     returning 1
   )

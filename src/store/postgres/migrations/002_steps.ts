@@ -5,8 +5,8 @@ const accept = (s: string): string => `
   if p_runs is not null then
     update ${s}.steps c set seq = a.seq
     from unnest(p_runs, p_tokens_of, p_places, p_seqs_of) a (run, token, position, seq), ${s}.jobs j
-    where j.id = a.run and j.token = a.token and j.state::text = 'r'
-      and c.run = a.run and c.position = a.position and c.seq is null and c.state <> 'o';
+    where j.id = any (p_runs) and j.id = a.run and j.token = a.token and j.state::text = 'r'
+      and c.run = any (p_runs) and c.run = a.run and c.position = a.position and c.seq is null and c.state <> 'o';
   end if;`;
 
 /**
