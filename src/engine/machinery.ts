@@ -17,7 +17,7 @@ import { Maintenance } from "./maintenance.ts";
 import { lazyResults } from "./on_demand.ts";
 import type { EngineSettings } from "./options.ts";
 import type { Results } from "./results.ts";
-import { type Ended, type Settled, Settler } from "./settler.ts";
+import { Settler } from "./settler.ts";
 import { Worker } from "./worker.ts";
 import { gateToWorkflows, requireRuns, type Workflows } from "./workflows.ts";
 
@@ -80,7 +80,8 @@ export class Machinery {
     this.workflows = gateToWorkflows({ ...options, machinery: this, logger: settings.logger });
     this.#settler = new Settler({
       ...common,
-      onSettled: (ended, status) => this.#onSettled(ended, status),
+      onSettled: ({ claim, outcome }, status) => this.#herald.settled(claim, outcome, status),
+      onRoom: () => this.worker?.settled(),
     });
     this.#heartbeat = new Heartbeat({
       ...common,
@@ -188,10 +189,5 @@ export class Machinery {
     this.#heartbeat.start();
     this.worker.start();
     await this.#maintenance.start();
-  }
-
-  #onSettled({ claim, outcome }: Ended, status: Settled): void {
-    this.worker?.settled();
-    this.#herald.settled(claim, outcome, status);
   }
 }

@@ -5,12 +5,11 @@ import type { ClaimedJob } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { isRunName } from "../core/run.ts";
-import type { SettleStatus, Store } from "../store/store.ts";
+import type { Settlement, SettleStatus, Store } from "../store/store.ts";
 
 /** An attempt that has ended, or a claim that is given back, on its way to the store. */
-export interface Ended {
+export interface Ended extends Settlement {
   readonly claim: ClaimedJob;
-  readonly outcome: Outcome;
   /** It was sent before, and nobody knows whether it was written: only the answer may be lost. */
   uncertain: boolean;
   /** Refusals when it was sent alone. */
@@ -25,6 +24,8 @@ export interface Ended {
 export type Settled = SettleStatus | "given up";
 
 const MAX_BATCH = 1000;
+/** A second write is begun beside the first one where so many wait: a small one costs as much. */
+const SECOND_BATCH = 500;
 /** Where the store takes no outcomes, no more jobs are run than this. */
 const MAX_SIZE = 1500;
 /** After so many a settlement is given up: its lease runs out and a peer takes over. */
@@ -33,8 +34,9 @@ const MAX_FAULTS = 10;
 const MAX_BISECTIONS = 5;
 
 /**
- * Writes outcomes in batches: one write is under way at a time, and what ends meanwhile goes with
- * the next. An idle engine waits for nothing. A write that fails is tried again: the work is done,
+ * Writes outcomes in batches: what ends while one is under way goes with the next, which is begun
+ * when the first is answered, or when it is large and all goes well. An idle engine waits for
+ * nothing. A write that fails is tried again: the work is done,
  * and giving up would have it done twice. One that spoils its batch is found by quartering, put
  * aside, and from then on tried on its own, so that it holds up nobody else.
  */
@@ -43,13 +45,17 @@ export class Settler {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #onSettled: (ended: Ended, status: Settled) => void;
+  readonly #onRoom: () => void;
   #waiting: Ended[] = [];
-  #underWay: readonly Ended[] = [];
+  /** Batches whose writes are under way. */
+  readonly #underWay = new Set<readonly Ended[]>();
+  #writing = 0; // settlements in those
   /** Refused alone; the next try is not due yet. */
   readonly #aside = new Set<Ended>();
   /** Refused alone; the next try is due. */
   #due: Ended[] = [];
-  #flushing = false;
+  /** How many write one batch after the other. */
+  #writers = 0;
   #onFlushed: (() => void) | null = null;
   #limit = MAX_BATCH;
   /** Writes that were accepted. */
@@ -62,17 +68,21 @@ export class Settler {
     store: Store;
     clock: Clock;
     logger: Logger;
+    /** Told of each, as soon as that is known. */
     onSettled: (ended: Ended, status: Settled) => void;
+    /** Told after each write: there may be room for more. */
+    onRoom: () => void;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onSettled = options.onSettled;
+    this.#onRoom = options.onRoom;
   }
 
   /** Attempts that ended and are not written yet. */
   get size(): number {
-    return this.#waiting.length + this.#underWay.length + this.#aside.size + this.#due.length;
+    return this.#waiting.length + this.#writing + this.#aside.size + this.#due.length;
   }
 
   /** True where the store has to take some first. */
@@ -82,13 +92,27 @@ export class Settler {
 
   /** Those attempts: their leases are still to be extended. */
   claims(): ClaimedJob[] {
-    const all = [...this.#underWay, ...this.#waiting, ...this.#aside, ...this.#due];
-    return all.map((ended) => ended.claim);
+    const all = [[...this.#underWay].flat(), this.#waiting, [...this.#aside], this.#due];
+    return all.flat().map((ended) => ended.claim);
   }
 
   add(claim: ClaimedJob, outcome: Outcome): void {
-    this.#waiting.push({ claim, outcome, uncertain: false, refusals: 0, faults: 0, writesThen: 0 });
-    if (!this.#flushing) void this.#flush();
+    this.#waiting.push({
+      claim,
+      lease: claim.lease,
+      outcome,
+      isRun: isRunName(claim.job.name),
+      uncertain: false,
+      refusals: 0,
+      faults: 0,
+      writesThen: 0,
+    });
+    if (this.#writers === 0 || (this.#writers === 1 && this.#isSecondDue())) void this.#flush();
+  }
+
+  /** Only while nothing fails: who looks for a culprit does so alone. */
+  #isSecondDue(): boolean {
+    return this.#waiting.length >= SECOND_BATCH && this.#errors === 0 && this.#limit === MAX_BATCH;
   }
 
   /** Resolves when everything that was added is written, or when the settler was closed. */
@@ -110,25 +134,24 @@ export class Settler {
   }
 
   async #flush(): Promise<void> {
-    this.#flushing = true;
+    this.#writers++;
     await undefined; // what ends in the same turn belongs in the first batch
-    while (this.#waiting.length > 0 || this.#due.length > 0) {
+    while (
+      this.#writers === 1 ? this.#waiting.length > 0 || this.#due.length > 0 : this.#isSecondDue()
+    ) {
       const alone = this.#due.shift();
       await this.#write(alone === undefined ? this.#waiting.splice(0, this.#limit) : [alone]);
     }
-    this.#flushing = false;
+    this.#writers--;
     this.#onFlushed?.();
   }
 
   async #write(batch: readonly Ended[]): Promise<void> {
-    this.#underWay = batch;
+    this.#underWay.add(batch);
+    this.#writing += batch.length;
     let statuses: SettleStatus[];
     try {
-      statuses = await this.#store.jobs.settle(
-        batch.map(({ claim: { lease, job }, outcome }) =>
-          isRunName(job.name) ? { lease, outcome, isRun: true } : { lease, outcome }
-        ),
-      );
+      statuses = await this.#store.jobs.settle(batch);
     } catch (thrown) {
       await this.#keep(batch, messageOf(thrown));
       return;
@@ -136,11 +159,18 @@ export class Settler {
     if (batch.some((ended, i) => ended.uncertain && statuses[i] === "lost")) {
       statuses = await this.#lookUp(batch, statuses);
     }
-    this.#underWay = [];
+    this.#written(batch);
     this.#errors = 0;
     this.#writes++;
     this.#limit = Math.min(MAX_BATCH, this.#limit * 2);
+    this.#onRoom();
     for (let i = 0; i < batch.length; i++) this.#onSettled(batch[i], statuses[i]);
+  }
+
+  /** The write of a batch is answered, whatever it says. */
+  #written(batch: readonly Ended[]): void {
+    this.#underWay.delete(batch);
+    this.#writing -= batch.length;
   }
 
   /** Tells those that an earlier try has written from those whose lease was lost. */
@@ -163,7 +193,7 @@ export class Settler {
       this.#logger.warn("could not settle, trying again", { jobs: batch.length, error });
     }
     const refused = await this.#storeAnswers();
-    this.#underWay = [];
+    this.#written(batch);
     if (this.#closed.signal.aborted) return;
     for (const ended of batch) ended.uncertain = true;
     if (refused && batch.length === 1) return await this.#putAside(batch[0], error);
@@ -177,13 +207,14 @@ export class Settler {
     ended.writesThen = this.#writes;
     if (ended.faults > MAX_FAULTS) {
       this.#logger.error("gave up settling", { job: ended.claim.job.id, error });
+      this.#onRoom();
       return this.#onSettled(ended, "given up");
     }
     this.#aside.add(ended);
     void this.#sleep(++ended.refusals).then(() => {
       if (!this.#aside.delete(ended)) return; // closed meanwhile
       this.#due.push(ended);
-      if (!this.#flushing) void this.#flush();
+      if (this.#writers === 0) void this.#flush();
     });
     // One after the other is refused, nothing accepted: that is no poison, the store takes no writes.
     if (this.#errors > MAX_BISECTIONS) await this.#sleep(this.#errors - MAX_BISECTIONS);

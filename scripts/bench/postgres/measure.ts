@@ -90,8 +90,8 @@ async function untilDone(
 ): Promise<void> {
   const start = performance.now();
   for (let ran = 0; ran < n;) {
-    const leftMs = ran === 0 ? 40 : (performance.now() - start) * (n - ran) / ran;
-    await pause(Math.max(2, leftMs / 2));
+    const leftMs = (performance.now() - start) * (n - ran) / (ran + 1);
+    await pause(Math.min(50, Math.max(2, leftMs / 2)));
     ran = 0;
     for (const worker of workers) ran += await worker.do<number>("ran");
   }

@@ -1,4 +1,4 @@
-import type { Lease, LeaseStatus } from "../../core/lease.ts";
+import type { Lease, LeaseStatus, LeaseToken } from "../../core/lease.ts";
 import type { Outcome } from "../../core/outcome.ts";
 import type { SqlExecutor, SqlParam } from "../../sql/driver.ts";
 import type { LeaseExtension, Settlement, SettleStatus } from "../store.ts";
@@ -61,18 +61,27 @@ export function haveCompleted(sent: readonly Sent<Settlement>[]): boolean {
   );
 }
 
-/** Tokens are sent where they change: jobs of one claim have the same. Most jobs have no result. */
+/**
+ * Tokens are sent where they change: jobs of one claim have the same. Results are sent where there are
+ * any: most jobs return nothing.
+ */
 function completed(sent: readonly Sent<Settlement>[]): SqlParam[] {
-  const firsts = sent.filter(({ item }, i) =>
-    i === 0 || item.lease.token !== sent[i - 1].item.lease.token
-  );
-  const results = sent.map(({ item }) => dataOf(item.outcome));
-  return [
-    arrayOf(sent.map(({ uuid }) => uuid)),
-    arrayOf(firsts.map(({ uuid }) => uuid)),
-    arrayOf(firsts.map(({ item }) => item.lease.token)),
-    results.every((result) => result === null) ? null : textArray(results),
-  ];
+  const ids: string[] = [];
+  const firsts: string[] = [];
+  const tokens: LeaseToken[] = [];
+  const results: (string | null)[] = [];
+  let some = false;
+  for (const { uuid, item: { lease, outcome } } of sent) {
+    if (lease.token !== tokens[tokens.length - 1]) {
+      firsts.push(uuid);
+      tokens.push(lease.token);
+    }
+    const result = dataOf(outcome);
+    some ||= result !== null;
+    ids.push(uuid);
+    results.push(result);
+  }
+  return [arrayOf(ids), arrayOf(firsts), arrayOf(tokens), some ? textArray(results) : null];
 }
 
 function ended(sent: readonly Sent<Settlement>[]): SqlParam[] {
