@@ -46,9 +46,11 @@ export class PostgresJobs implements JobStore {
   }
 
   async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
-    const channel = jobs.length > 0 && areAlike(jobs) ? this.#wake.takeTurn() : null;
+    const mayTell = jobs.length > 0 && areAlike(jobs);
+    const channel = mayTell ? this.#wake.takeTurn() : null;
     const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs, channel);
-    this.#wake.send(records.map((job) => job.queue), channel !== null);
+    const others = !mayTell ? "now" : channel === null ? "with the next" : "told";
+    this.#wake.send(records.map((job) => job.queue), others);
     return records;
   }
 

@@ -27,7 +27,9 @@ export class Wake {
   /** Queues that claims ask for: those that a gap in listening may have left asleep. */
   readonly #claimed = new Set<string>();
   readonly #waiting = new Set<string>();
+  /** Between two hints; then, where some are due, the time that they wait for an insert. */
   #resting = false;
+  #riding = false;
   #cancelRest: (() => void) | null = null;
   #stopListening: (() => Promise<void>) | null = null;
 
@@ -53,16 +55,25 @@ export class Wake {
     return this.#channel;
   }
 
-  /** Wakes who listens in this process at once, and others soon unless they have been told. */
-  send(queues: readonly string[], told = false): void {
+  /**
+   * Wakes who listens in this process at once, and others where they have not been told: `now`, or with
+   * the next insert, for jobs whose insert began during a pause. Where inserts follow each other one is
+   * always under way when a pause ends: sending its hint by itself was a tenth of all statements.
+   */
+  send(queues: readonly string[], others: "now" | "with the next" | "told" = "now"): void {
     if (queues.length === 0) return;
     const distinct = new Set(queues);
     for (const queue of distinct) {
       for (const waker of this.#wakers) waker(queue);
     }
     if (!this.#notify) return;
-    for (const queue of distinct) told ? this.#waiting.delete(queue) : this.#waiting.add(queue);
-    if (!this.#resting && this.#waiting.size > 0) this.#flush();
+    for (const queue of distinct) {
+      if (others === "told") this.#waiting.delete(queue);
+      else this.#waiting.add(queue);
+    }
+    if (this.#resting || this.#waiting.size === 0) return;
+    if (others === "now") this.#flush();
+    else this.#ride();
   }
 
   /** Sends the hint with a transaction: it goes out when that commits, and not at all otherwise. */
@@ -117,10 +128,19 @@ export class Wake {
   #rest(): void {
     this.#cancelRest?.();
     this.#resting = true;
+    this.#riding = false;
     this.#cancelRest = this.#clock.after(PAUSE_MS, () => {
       this.#resting = false;
-      if (this.#waiting.size === 0) return;
-      this.#cancelRest = this.#clock.after(RIDE_MS, () => this.#waiting.size > 0 && this.#flush());
+      if (this.#waiting.size > 0) this.#ride();
+    });
+  }
+
+  #ride(): void {
+    if (this.#riding) return;
+    this.#riding = true;
+    this.#cancelRest = this.#clock.after(RIDE_MS, () => {
+      this.#riding = false;
+      if (this.#waiting.size > 0) this.#flush();
     });
   }
 }
