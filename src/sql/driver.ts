@@ -62,8 +62,11 @@ export interface SqlDriver extends SqlExecutor {
    * a pool, its sessions waited for each other at the pages that all of them write: 37 µs of a server
    * with two cores for what one session did in 25. Not there where the client cannot send a statement
    * before the one before is answered.
+   *
+   * @param afterHints true for statements that follow what is notified: they go over a connection that
+   * listens, where one does
    */
-  pipeline?(): SqlExecutor["query"];
+  pipeline?(afterHints?: boolean): SqlExecutor["query"];
   /**
    * Runs `work` in a transaction: commits when it returns, rolls back when it throws and passes on
    * what it threw. Statements of the driver itself are not part of it, and with a single

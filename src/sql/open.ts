@@ -1,7 +1,14 @@
 import { DispatchError } from "../core/errors.ts";
-import { limitOf, type SqlDriver, type SqlOptions, type SqlTransaction } from "./driver.ts";
+import {
+  limitOf,
+  type SqlDriver,
+  type SqlOptions,
+  type SqlParam,
+  type SqlTransaction,
+} from "./driver.ts";
 import { type ListenConnection, listener } from "./listener.ts";
 import { watched } from "./outage.ts";
+import { createListening, type Listening } from "./listening.ts";
 import { createPipeline } from "./pipeline.ts";
 import { createPool } from "./pool.ts";
 import {
@@ -67,6 +74,7 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
     idleMs: IDLE_MS,
   });
   const subscriptions = new Set<() => Promise<void>>();
+  const listening = createListening<Connection>();
   // A third connection is left for everyone else.
   const shared = maxConnections > 2 ? null : createPipeline(pool);
   return {
@@ -74,9 +82,12 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
     single: maxConnections === 1,
     // With a single connection it would shut out all others for as long as statements flow.
     ...(maxConnections > 1 && {
-      pipeline() {
+      pipeline(afterHints = false) {
         const use = shared ?? createPipeline(pool);
-        return (text, params) => use((connection) => connection.query(text, params));
+        return <Row extends object>(text: string, params?: readonly SqlParam[]) => {
+          const run = (connection: Connection) => connection.query<Row>(text, params);
+          return (afterHints ? listening.use(run) : null) ?? use(run);
+        };
       },
     }),
     query: (text, params) => pool.use((connection) => connection.query(text, params)),
@@ -85,7 +96,7 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
       pool.use((connection) => connection.transaction(work)),
     ...(session && {
       listen(channel, onNotify, onListening) {
-        const stop = listener(() => listenOn(open, channel, onNotify), onListening);
+        const stop = listener(() => listenOn(open, listening, channel, onNotify), onListening);
         subscriptions.add(stop);
         return () => (subscriptions.delete(stop), stop());
       },
@@ -114,6 +125,7 @@ function parametersOf(options: OpenOptions, limitMs: number): Record<string, str
 
 async function listenOn(
   open: (rest: Partial<ConnectionOptions>) => Promise<Connection>,
+  listening: Listening<Connection>,
   channel: string,
   onNotify: (payload: string) => void,
 ): Promise<ListenConnection> {
@@ -129,7 +141,16 @@ async function listenOn(
     await connection.end();
     throw error;
   }
-  return { lost, close: () => connection.end(), ping: () => connection.query("SELECT 1") };
+  listening.add(connection);
+  return {
+    lost,
+    async close() {
+      await listening.remove(connection);
+      await connection.end();
+    },
+    // What is under way has a limit of its own, and may have to wait for a lock.
+    ping: async () => listening.isBusy(connection) || await connection.query("SELECT 1"),
+  };
 }
 
 /** The URL is not shown: it may hold a password. */

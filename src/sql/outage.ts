@@ -38,8 +38,8 @@ export function watched(driver: SqlDriver, logger: Logger | undefined): SqlDrive
   return {
     ...driver,
     ...(pipeline && {
-      pipeline() {
-        const query = pipeline();
+      pipeline(afterHints) {
+        const query = pipeline(afterHints);
         return (text, params) => watch(query(text, params));
       },
     }),

@@ -147,4 +147,47 @@ describe("the pipeline of a postgres:// URL", () => {
     assertEquals(driver.pipeline, undefined);
     await driver.close();
   });
+
+  /** A driver that listens, its pipeline for what follows hints, and the session that listens. */
+  async function listening(url: string) {
+    const driver = await openPostgres(url, { maxConnections: 4 });
+    const after = driver.pipeline!(true);
+    let times = 0;
+    const stop = driver.listen!("hints", () => {}, () => times++);
+    const pid = async () => (await after<{ pid: number }>(PID))[0].pid;
+    const listens = (n: number) => until(() => times === n, "it listens");
+    await listens(1);
+    return { driver, after, stop, pid, listens };
+  }
+
+  it("goes over the connection that listens for what follows hints, and over another without it", async () => {
+    await using database = await createDatabase();
+    const { driver, after, stop, pid, listens } = await listening(database.url);
+    const channels = "select coalesce(string_agg(c, ','), '') as c from pg_listening_channels() c";
+    assertEquals(await after(channels), [{ c: "hints" }]);
+    assertEquals(await driver.pipeline!()(channels), [{ c: "" }]);
+    const [[one], [two]] = await Promise.all([after(PID), after(PID)]);
+    assertEquals(one, two);
+    await driver.query("select pg_terminate_backend($1::int)", [await pid()]);
+    await until(
+      () => after(channels).then(([{ c }]) => c === "", () => false),
+      "another connection",
+    );
+    await listens(2);
+    assertEquals(await after(channels), [{ c: "hints" }]);
+    await stop();
+    assertEquals(await after(channels), [{ c: "" }]);
+    await driver.close();
+  });
+
+  it("has whoever stops listening wait for what is under way there", async () => {
+    await using database = await createDatabase();
+    const { driver, after, stop } = await listening(database.url);
+    let done = false;
+    const slow = after("select pg_sleep(0.6)::text").then(() => (done = true));
+    await stop();
+    assert(done, "the statement was broken off");
+    await slow;
+    await driver.close();
+  });
 });

@@ -57,23 +57,23 @@ export class Database {
     }
   }
 
-  /** Runs claims; those of a backlog follow each other without a pause. */
-  readonly claiming = this.#pipeline();
+  /** Runs claims; those of a backlog follow each other without a pause, others follow a hint. */
+  readonly claiming = this.#pipeline(true);
 
   /**
    * Runs what ends jobs, likewise. While jobs flow both are under way: over a single connection the
    * server was the narrow place, and 10,000 jobs took the time of 10,900.
    */
-  readonly ending = this.#pipeline();
+  readonly ending = this.#pipeline(false);
 
-  #pipeline(): Pick<SqlExecutor, "query"> {
+  #pipeline(afterHints: boolean): Pick<SqlExecutor, "query"> {
     let opened: { readonly of: SqlDriver; readonly query: SqlExecutor["query"] } | undefined;
     return {
       query: <Row extends object>(text: string, params: readonly SqlParam[] = []) =>
         this.retry(async () => {
           const driver = await this.driver();
           if (opened?.of !== driver) {
-            opened = { of: driver, query: driver.pipeline?.() ?? driver.query };
+            opened = { of: driver, query: driver.pipeline?.(afterHints) ?? driver.query };
           }
           return await opened.query<Row>(text, params);
         }),
