@@ -6,7 +6,7 @@
  * soon. What is lost on the way is found by polling.
  */
 
-import { type Clock, systemClock } from "../../core/clock.ts";
+import { type Clock, endsWithin, systemClock } from "../../core/clock.ts";
 import type { SqlExecutor } from "../../sql/driver.ts";
 import type { Database } from "./database.ts";
 
@@ -14,6 +14,11 @@ import type { Database } from "./database.ts";
 const PAUSE_MS = 5;
 /** After the pause, a hint that is due waits so long for an insert that takes it along. */
 const RIDE_MS = 2;
+/**
+ * Who begins to listen waits so long for that to stand: claims then go over its connection from the
+ * first one on, and are not planned in two sessions.
+ */
+const STANDS_MS = 1_000;
 
 const NOTIFY = "select pg_notify($1::text, $2::text)";
 
@@ -109,11 +114,14 @@ export class Wake {
     const wakeAll = (queues: Iterable<string>) => {
       for (const queue of queues) for (const waker of this.#wakers) waker(queue);
     };
-    this.#stopListening = driver.listen?.(
-      this.#channel,
-      (payload) => wakeAll(payload.split("\n")),
-      () => wakeAll(this.#claimed),
-    ) ?? null;
+    const stands = new Promise<void>((resolve) => {
+      this.#stopListening = driver.listen?.(
+        this.#channel,
+        (payload) => wakeAll(payload.split("\n")),
+        () => (resolve(), wakeAll(this.#claimed)),
+      ) ?? null;
+    });
+    if (this.#stopListening !== null) await endsWithin(systemClock, STANDS_MS, stands);
   }
 
   #flush(): void {
