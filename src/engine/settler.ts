@@ -25,7 +25,7 @@ export type Settled = SettleStatus | "given up";
 
 const MAX_BATCH = 1000;
 /** A second write is begun beside the first one where so many wait: a small one costs as much. */
-const SECOND_BATCH = 500;
+const SECOND_BATCH = 750;
 /** Where the store takes no outcomes, no more jobs are run than this. */
 const MAX_SIZE = 1500;
 /** After so many a settlement is given up: its lease runs out and a peer takes over. */
