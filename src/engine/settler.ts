@@ -34,11 +34,11 @@ const MAX_FAULTS = 10;
 const MAX_BISECTIONS = 5;
 
 /**
- * Writes outcomes in batches: what ends while one is under way goes with the next, which is begun
- * when the first is answered, or when it is large and all goes well. An idle engine waits for
- * nothing. A write that fails is tried again: the work is done,
- * and giving up would have it done twice. One that spoils its batch is found by quartering, put
- * aside, and from then on tried on its own, so that it holds up nobody else.
+ * Writes outcomes in batches: what ends while one is under way goes with the next, which is begun when
+ * the first is answered, or when it is large and all goes well. An idle engine waits for nothing. A
+ * write that fails is tried again: the work is done, and giving up would have it done twice. One that
+ * spoils its batch is found by quartering, put aside, and from then on tried on its own, so that it
+ * holds up nobody else.
  */
 export class Settler {
   readonly #store: Store;

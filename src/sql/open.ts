@@ -7,8 +7,8 @@ import {
   type SqlTransaction,
 } from "./driver.ts";
 import { type ListenConnection, listener } from "./listener.ts";
-import { watched } from "./outage.ts";
 import { createListening, type Listening } from "./listening.ts";
+import { watched } from "./outage.ts";
 import { createPipeline } from "./pipeline.ts";
 import { createPool } from "./pool.ts";
 import {

@@ -34,8 +34,8 @@ export class PostgresJobs implements JobStore {
   readonly #sql: Statements;
   readonly #runSql: RunStatements;
   readonly #wake: Wake;
-  /** What the last claim said of the next moment, for the question that follows it. */
   #prepared = false;
+  /** What the last claim said of the next moment, for the question that follows it. */
   #due: { readonly of: string; readonly due: number | null } | null = null;
 
   constructor(database: Database, sql: Statements, runSql: RunStatements, wake: Wake) {
