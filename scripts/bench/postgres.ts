@@ -86,7 +86,7 @@ const figures: Record<string, Group> = {
     [graphileTuned.name]: latency(graphileTuned, 0.99),
   },
   "latency at 5,000 jobs/s, p99 ms": own((setting) => steady(p99, setting)),
-  "latency at 5,000 jobs/s, last 15 s / first 15 s": { [dispatch.name]: steady(growth) },
+  "latency at 5,000 jobs/s, last 15 s / first 15 s": own((setting) => steady(growth, setting)),
   "load of 1 idle worker, statements/s": {
     ...own((setting) => idle(dispatch, setting)),
     [graphileTuned.name]: idle(graphileTuned),

@@ -21,8 +21,9 @@ export interface Held {
 
 /**
  * Decides how many jobs to claim beyond the free slots: those that will be finished within 50 ms,
- * at most 3,000, going by how long handlers took lately. Short jobs are then claimed in hundreds (a
- * round trip for each would cost more than the job), long ones not at all.
+ * at most 3,000, going by how long handlers took lately; after a start more with each that has ended.
+ * Short jobs are then claimed in hundreds (a round trip for each would cost more than the job), long
+ * ones not at all.
  *
  * Times are real also under a held clock: it is this machine that is measured.
  */
