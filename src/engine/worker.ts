@@ -91,7 +91,7 @@ export class Worker {
   /** The store has written an outcome: there may be room again. */
   settled(): void {
     this.#fill();
-    if (this.#mayHaveMore) this.#wakeLoop?.();
+    this.#claimMore();
   }
 
   /** Every claim that has not been handed to the settler. */
@@ -153,12 +153,7 @@ export class Worker {
 
   async #claimLoop(): Promise<void> {
     while (!this.#stopping) {
-      const room = !this.#mayHaveMore ? 0 : this.#lookAhead.room({
-        slots: this.#options.concurrency,
-        running: this.#running.size,
-        ahead: this.#ahead.size + this.#asked,
-        unsettled: this.#options.settler.size,
-      });
+      const room = this.#room();
       if (room === 0) {
         await this.#pause();
         continue;
@@ -170,6 +165,21 @@ export class Worker {
       if (!this.#mayHaveMore) await this.#claims;
     }
     await this.#claims;
+  }
+
+  /** How many jobs to claim now. */
+  #room(): number {
+    return !this.#mayHaveMore ? 0 : this.#lookAhead.room({
+      slots: this.#options.concurrency,
+      running: this.#running.size,
+      ahead: this.#ahead.size + this.#asked,
+      unsettled: this.#options.settler.size,
+    });
+  }
+
+  /** Wakes the loop where it has something to claim: for each job that ends that is not the case. */
+  #claimMore(): void {
+    if (this.#wakeLoop !== null && this.#room() > 0) this.#wakeLoop();
   }
 
   /** Claims, and starts what came once the claim before has done so. */
@@ -185,7 +195,7 @@ export class Worker {
     if (this.#stopping) return this.release();
     this.#fill();
     if (this.#ahead.size > 0) this.#armShed();
-    if (this.#mayHaveMore) this.#wakeLoop?.();
+    this.#claimMore();
   }
 
   /** Starts what is ahead, as far as there are slots, and room for what comes of it. */
@@ -196,17 +206,21 @@ export class Worker {
     ) {
       const claimed = this.#ahead.shift();
       if (claimed === undefined) return;
-      void this.#run(claimed);
+      this.#run(claimed);
     }
   }
 
-  async #run(claimed: ClaimedJob): Promise<void> {
+  #run(claimed: ClaimedJob): void {
     const execution = new Execution(claimed, this.#host);
     this.#running.add(execution);
     this.#options.onStarted(execution);
     const since = Date.now();
     const definition = this.#options.definitions.get(execution.name)!;
-    const outcome = await attempt(execution, definition, this.#options.rules);
+    void attempt(execution, definition, this.#options.rules)
+      .then((outcome) => this.#ended(execution, since, outcome));
+  }
+
+  #ended(execution: Execution, since: number, outcome: Outcome): void {
     const now = Date.now();
     this.#lookAhead.note(since, now);
     if (!this.#running.has(execution)) return execution.end(); // given up, or given out again
@@ -226,7 +240,7 @@ export class Worker {
       void this.claimSuspect();
     }
     this.#fill();
-    if (this.#mayHaveMore) this.#wakeLoop?.();
+    this.#claimMore();
   }
 
   /** Waits for a hint, for room, or for the poll timer. */
