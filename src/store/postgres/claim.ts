@@ -97,7 +97,8 @@ interface Answer {
 class Claim implements ClaimedJob {
   readonly #text: string;
   readonly #answer: Answer;
-  #read: ClaimedJob | null = null;
+  #job: JobRecord | null = null;
+  #lease: Lease | null = null;
 
   constructor(text: string, answer: Answer) {
     this.#text = text;
@@ -105,54 +106,65 @@ class Claim implements ClaimedJob {
   }
 
   get job(): JobRecord {
-    return (this.#read ??= read(this.#text, this.#answer)).job;
+    if (this.#job === null) this.#read();
+    return this.#job!;
   }
 
   get lease(): Lease {
-    return (this.#read ??= read(this.#text, this.#answer)).lease;
+    if (this.#lease === null) this.#read();
+    return this.#lease!;
+  }
+
+  #read(): void {
+    const text = this.#text;
+    const { request, row } = this.#answer;
+    // Field by field: an array of them took 250 bytes a job.
+    const priority = text.indexOf(SEPARATOR);
+    const moment = text.indexOf(SEPARATOR, priority + 1);
+    const id = text.indexOf(SEPARATOR, moment + 1);
+    const token = text.indexOf(SEPARATOR, id + 1);
+    const name = text.indexOf(SEPARATOR, token + 1);
+    const queue = text.indexOf(SEPARATOR, name + 1);
+    const end = text.indexOf(SEPARATOR, queue + 1);
+    const runAt = Number(text.slice(priority + 1, moment));
+    const uuid = text.slice(moment + 1, id);
+    const rest: Rest = queue + 1 === end ? USUAL : JSON.parse(text.slice(queue + 1, end));
+    const { tags, scope } = decodeLabels(rest.labels);
+    const job = this.#job = {
+      id: fromUuid("job", uuid),
+      name: text.slice(token + 1, name) || request.names[0],
+      queue: text.slice(name + 1, queue) || request.queues[0],
+      priority: priority === 0 ? 0 : Number(text.slice(0, priority)),
+      payload: text.slice(end + 1),
+      maxRetries: rest.maxRetries,
+      timeoutMs: rest.timeoutMs,
+      uniqueKey: decodeKey(rest.uniqueKey),
+      tags,
+      scope,
+      state: "running",
+      runAt,
+      attempt: rest.attempt,
+      retryCount: rest.retryCount,
+      crashes: rest.crashes,
+      failure: decodeFailure(rest.failure),
+      result: null,
+      progress: rest.progress,
+      cancelRequested: false,
+      workerId: request.workerId,
+      createdAt: rest.createdAt ?? runAt,
+      updatedAt: row.now,
+      startedAt: row.now,
+      completedAt: null,
+      heartbeatAt: row.now,
+    };
+    const own = id + 1 === token ? row.token : Number(text.slice(id + 1, token));
+    this.#lease = new KnownLease(job.id, own, uuid);
   }
 }
 
 /** A lease that remembers its job as the database calls it. */
 export class KnownLease implements Lease {
   constructor(readonly jobId: string, readonly token: number, readonly uuid: string) {}
-}
-
-function read(text: string, { request, row }: Answer): ClaimedJob {
-  // By index: taking an array apart by a pattern goes through its iterator, 475 bytes a job.
-  const fields = text.split(SEPARATOR);
-  const runAt = Number(fields[1]);
-  const token = fields[3] === "" ? row.token : Number(fields[3]);
-  const rest: Rest = fields[6] === "" ? USUAL : JSON.parse(fields[6]);
-  const { tags, scope } = decodeLabels(rest.labels);
-  const job: JobRecord = {
-    id: fromUuid("job", fields[2]),
-    name: fields[4] === "" ? request.names[0] : fields[4],
-    queue: fields[5] === "" ? request.queues[0] : fields[5],
-    priority: Number(fields[0]),
-    payload: fields[7],
-    maxRetries: rest.maxRetries,
-    timeoutMs: rest.timeoutMs,
-    uniqueKey: decodeKey(rest.uniqueKey),
-    tags,
-    scope,
-    state: "running",
-    runAt,
-    attempt: rest.attempt,
-    retryCount: rest.retryCount,
-    crashes: rest.crashes,
-    failure: decodeFailure(rest.failure),
-    result: null,
-    progress: rest.progress,
-    cancelRequested: false,
-    workerId: request.workerId,
-    createdAt: rest.createdAt ?? runAt,
-    updatedAt: row.now,
-    startedAt: row.now,
-    completedAt: null,
-    heartbeatAt: row.now,
-  };
-  return { job, lease: new KnownLease(job.id, token, fields[2]) };
 }
 
 /**

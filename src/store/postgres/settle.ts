@@ -66,22 +66,20 @@ export function haveCompleted(sent: readonly Sent<Settlement>[]): boolean {
  * any: most jobs return nothing.
  */
 function completed(sent: readonly Sent<Settlement>[]): SqlParam[] {
-  const ids: string[] = [];
   const firsts: string[] = [];
   const tokens: LeaseToken[] = [];
-  const results: (string | null)[] = [];
-  let some = false;
-  for (const { uuid, item: { lease, outcome } } of sent) {
-    if (lease.token !== tokens[tokens.length - 1]) {
-      firsts.push(uuid);
-      tokens.push(lease.token);
-    }
-    const result = dataOf(outcome);
-    some ||= result !== null;
-    ids.push(uuid);
-    results.push(result);
+  for (const { uuid, item: { lease } } of sent) {
+    if (lease.token === tokens[tokens.length - 1]) continue;
+    firsts.push(uuid);
+    tokens.push(lease.token);
   }
-  return [arrayOf(ids), arrayOf(firsts), arrayOf(tokens), some ? textArray(results) : null];
+  const someReturned = sent.some(({ item }) => dataOf(item.outcome) !== null);
+  return [
+    arrayOf(sent.map(({ uuid }) => uuid)),
+    arrayOf(firsts),
+    arrayOf(tokens),
+    someReturned ? textArray(sent.map(({ item }) => dataOf(item.outcome))) : null,
+  ];
 }
 
 function ended(sent: readonly Sent<Settlement>[]): SqlParam[] {

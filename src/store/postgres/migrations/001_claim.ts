@@ -1,5 +1,10 @@
 import { NOW, PINNED } from "./001_parts.ts";
 
+/** The job `j` has something that a new one with the default options has not. */
+const unusual = `j.max_retries <> 3 or j.timeout_ms <> 0 or j.attempt <> 1 or j.retry_count <> 0
+              or j.crashes <> 0 or j.created_at <> j.run_at
+              or (j.unique_key, j.labels, j.failure, j.progress) is distinct from (null, null, null, null)`;
+
 /**
  * Leases the rows that `select` finds and locks. By ctid: the rows are locked in this statement, so
  * it still points at them, and it saves 500 index probes (97,000 a second against 80,000).
@@ -15,17 +20,19 @@ const take = (s: string, select: string): string => `
           attempt = j.attempt + 1, worker_id = p_worker, started_at = t, heartbeat_at = t,
           updated_at = t, lease_until = t + p_lease_ms
         where j.ctid = any (array(${select}))
-        returning j.retry_count, concat(nullif(j.priority, 0), E'\\x1f', j.run_at, E'\\x1f', j.id,
-          E'\\x1f', nullif(j.token, claim.token), E'\\x1f', nullif(j.name, p_names[1]),
-          E'\\x1f', nullif(j.queue, p_queues[1]), E'\\x1f',
-          case when j.max_retries <> 3 or j.timeout_ms <> 0 or j.attempt <> 1 or j.retry_count <> 0
-              or j.crashes <> 0 or j.created_at <> j.run_at
-              or (j.unique_key, j.labels, j.failure, j.progress) is distinct from (null, null, null, null)
-            then json_build_object('maxRetries', j.max_retries, 'timeoutMs', j.timeout_ms,
-              'attempt', j.attempt, 'retryCount', j.retry_count, 'crashes', j.crashes,
-              'createdAt', j.created_at, 'uniqueKey', j.unique_key, 'labels', j.labels,
-              'failure', j.failure, 'progress', j.progress) end,
-          E'\\x1f', j.payload, E'\\x1e') as text
+        returning j.retry_count, case
+          when (j.priority, j.token, j.name, j.queue) = (0, claim.token, p_names[1], p_queues[1])
+            and not (${unusual})
+          then E'\\x1f' || j.run_at || E'\\x1f' || j.id || E'\\x1f\\x1f\\x1f\\x1f\\x1f' || j.payload || E'\\x1e'
+          else concat(nullif(j.priority, 0), E'\\x1f', j.run_at, E'\\x1f', j.id,
+            E'\\x1f', nullif(j.token, claim.token), E'\\x1f', nullif(j.name, p_names[1]),
+            E'\\x1f', nullif(j.queue, p_queues[1]), E'\\x1f', case when ${unusual}
+              then json_build_object('maxRetries', j.max_retries, 'timeoutMs', j.timeout_ms,
+                'attempt', j.attempt, 'retryCount', j.retry_count, 'crashes', j.crashes,
+                'createdAt', j.created_at, 'uniqueKey', j.unique_key, 'labels', j.labels,
+                'failure', j.failure, 'progress', j.progress) end,
+            E'\\x1f', j.payload, E'\\x1e')
+          end as text
       )
       select count(*), count(*) filter (where retry_count > 0), string_agg(text, '')
         into took, again, part from taken;

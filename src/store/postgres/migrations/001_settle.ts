@@ -1,5 +1,28 @@
 import { finish, HELD, letters, NOW, PINNED, PINNED_BATCH, WAITING } from "./001_parts.ts";
 
+/** Ends the rows that are held, with the results that `result` finds. */
+const end = (s: string, result: string): string => `
+    with deleted as (
+      delete from ${s}.jobs j
+      where j.id = any (p_ids) and j.state::text = 'r'
+        and j.token = p_tokens[width_bucket(j.id, p_firsts)]
+      returning j.*
+    ), ended as (
+      select d.*, 'c'::"char" as final, null::text as new_failure, ${result}
+    ), ${finish(s)}, counted as (
+      select queue, array_agg(id) as ids from deleted group by queue
+    ), told as (
+      insert into ${s}.tallies (queue, state, n)
+      select c.queue, v.state, v.sign * cardinality(c.ids)
+      from counted c cross join (values ('c'::"char", 1), ('r', -1)) v (state, sign)
+    ), summed as (
+      select coalesce(sum(cardinality(ids)), 0) < cardinality(p_ids) as missing,
+        array_agg(queue) as queues from counted
+    )
+    select s.missing, s.queues,
+        case when s.missing then (select array_agg(u.id) from counted c, unnest(c.ids) u (id)) end
+      into missing, ended_in, done from summed s;`;
+
 /**
  * `complete` ends attempts that completed, as almost all do. Its ids are in order, each of them once;
  * their tokens come as runs: the id that each of those begins with, and the token from there on. One
@@ -23,28 +46,17 @@ declare
   done uuid[];
   ended_in text[];
 begin
-  with deleted as (
-    delete from ${s}.jobs j
-    where j.id = any (p_ids) and j.state::text = 'r'
-      and j.token = p_tokens[width_bucket(j.id, p_firsts)]
-    returning j.*
-  ), ended as (
-    select d.*, 'c'::"char" as final, null::text as new_failure, coalesce(i.data, 'null') as new_result
-    from deleted d
-      left join unnest(case when p_data is not null then p_ids end, p_data) i (id, data) on i.id = d.id
-  ), ${finish(s)}, counted as (
-    select queue, array_agg(id) as ids from deleted group by queue
-  ), told as (
-    insert into ${s}.tallies (queue, state, n)
-    select c.queue, v.state, v.sign * cardinality(c.ids)
-    from counted c cross join (values ('c'::"char", 1), ('r', -1)) v (state, sign)
-  ), summed as (
-    select coalesce(sum(cardinality(ids)), 0) < cardinality(p_ids) as missing,
-      array_agg(queue) as queues from counted
+  if p_data is null then
+    ${end(s, "'null'::text as new_result from deleted d")}
+  else
+    ${
+  end(
+    s,
+    `coalesce(i.data, 'null') as new_result
+      from deleted d join unnest(p_ids, p_data) i (id, data) on i.id = d.id`,
   )
-  select s.missing, s.queues,
-      case when s.missing then (select array_agg(u.id) from counted c, unnest(c.ids) u (id)) end
-    into missing, ended_in, done from summed s;
+}
+  end if;
   return query
     select null::int4, null::int4, q.name from ${s}.queues q
     where q.name = any (ended_in) and q.concurrency is not null;
