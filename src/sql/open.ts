@@ -64,11 +64,13 @@ export async function openPostgres(url: string, options: OpenOptions = {}): Prom
 function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDriver {
   const { maxConnections = 10, connectTimeoutMs: connectMs = 10_000, session = true } = options;
   const limitMs = limitOf(options);
-  const target = { url, connectMs, limitMs, session, parameters: parametersOf(options, limitMs) };
-  const open = (rest: Partial<ConnectionOptions>) =>
-    openConnection(postgres, { ...target, ...rest });
+  const target: ConnectionOptions = {
+    ...{ url, connectMs, limitMs, session, parameters: parametersOf(options, limitMs) },
+    onBroken: (connection) => pool.drop(connection),
+  };
+  const open = () => openConnection(postgres, target);
   const pool = createPool<Connection>({
-    open: () => open({ onBroken: (connection) => pool.drop(connection) }),
+    open,
     max: maxConnections,
     waitMs: limitMs,
     idleMs: IDLE_MS,
@@ -96,7 +98,11 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
       pool.use((connection) => connection.transaction(work)),
     ...(session && {
       listen(channel, onNotify, onListening) {
-        const stop = listener(() => listenOn(open, listening, channel, onNotify), onListening);
+        const stop = listener(
+          // One that stands has its session warm: the first claim, which goes over it, waits for less.
+          async () => listenOn(pool.take() ?? await open(), listening, channel, onNotify),
+          onListening,
+        );
         subscriptions.add(stop);
         return () => (subscriptions.delete(stop), stop());
       },
@@ -124,17 +130,12 @@ function parametersOf(options: OpenOptions, limitMs: number): Record<string, str
 }
 
 async function listenOn(
-  open: (rest: Partial<ConnectionOptions>) => Promise<Connection>,
+  connection: Connection,
   listening: Listening<Connection>,
   channel: string,
   onNotify: (payload: string) => void,
 ): Promise<ListenConnection> {
-  let onBroken!: () => void;
-  const lost = new Promise<void>((resolve) => void (onBroken = resolve));
-  const connection = await open({
-    onBroken,
-    onNotify: (name, payload) => name === channel && onNotify(payload),
-  });
+  connection.onNotify = (name, payload) => name === channel && onNotify(payload);
   try {
     await connection.script(`LISTEN "${channel.replaceAll('"', '""')}"`);
   } catch (error) {
@@ -143,7 +144,7 @@ async function listenOn(
   }
   listening.add(connection);
   return {
-    lost,
+    lost: connection.lost,
     async close() {
       await listening.remove(connection);
       await connection.end();

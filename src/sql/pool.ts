@@ -17,6 +17,8 @@ export interface Pool<Connection extends Pooled> {
    * @throws {SqlError} when none comes within the time limit, or the database cannot be reached
    */
   use<T>(work: (connection: Connection) => Promise<T>, patienceMs?: number): Promise<T>;
+  /** Gives an idle connection away for good; `null` where there is none. */
+  take(): Connection | null;
   /** Forgets an idle connection that has broken. */
   drop(connection: Connection): void;
   /** Ends idle connections at once, the others when they are given back or after five seconds. */
@@ -150,6 +152,12 @@ export function createPool<Connection extends Pooled>(
         lent.delete(connection);
         giveBack(connection);
       }
+    },
+    take() {
+      const taken = idle.pop();
+      if (taken === undefined) return null;
+      size--;
+      return taken.connection;
     },
     drop(connection) {
       const place = idle.findIndex((entry) => entry.connection === connection);

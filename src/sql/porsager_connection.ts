@@ -31,14 +31,16 @@ export interface ConnectionOptions {
   readonly parameters: Record<string, string | number>;
   /** Told once, as soon as an open connection is of no use any more. */
   readonly onBroken?: (connection: Connection) => void;
-  /** Told of what is notified on the channels that it listens to. */
-  readonly onNotify?: (channel: string, payload: string) => void;
 }
 
 /** One connection. */
 export interface Connection extends Pooled, SqlExecutor {
   /** Runs `work` in a transaction on it. */
   transaction<T>(work: (tx: SqlTransaction) => Promise<T>): Promise<T>;
+  /** Resolves when it is of no use any more. */
+  readonly lost: Promise<void>;
+  /** Who is told from now on of what is notified on the channels that it listens to. */
+  onNotify: ((channel: string, payload: string) => void) | null;
 }
 
 /** The server ends a statement at its limit; when even that does not come, the connection is dead. */
@@ -51,9 +53,11 @@ const GRACE_MS = 2_000;
  */
 export async function openConnection(
   postgres: Postgres,
-  { url, connectMs, limitMs, session, parameters, onBroken, onNotify }: ConnectionOptions,
+  { url, connectMs, limitMs, session, parameters, onBroken }: ConnectionOptions,
 ): Promise<Connection> {
   let broken = false;
+  let lose!: () => void;
+  const lost = new Promise<void>((resolve) => void (lose = resolve));
   let link: PorsagerConnection | undefined;
   const sql = postgres(url, {
     max: 1,
@@ -66,7 +70,7 @@ export async function openConnection(
     backoff: 0,
     connection: parameters,
     onnotice: () => {},
-    onnotify: onNotify,
+    onnotify: (channel: string, payload: string) => connection.onNotify?.(channel, payload),
     onclose: () => giveUp(),
   });
   const dial = dialOnce(sql.options);
@@ -74,6 +78,7 @@ export async function openConnection(
   function giveUp(): void {
     if (broken) return;
     broken = true;
+    lose();
     link?.onclose?.(destroyed()); // the transaction on it
     link?.terminate(); // it refuses from now on what still comes
     void sql.end({ timeout: 0 });
@@ -93,6 +98,8 @@ export async function openConnection(
   const run = executorOf(sql, settings, sql.options);
   const connection: Connection = {
     ...run,
+    lost,
+    onNotify: null,
     get broken() {
       return broken;
     },
