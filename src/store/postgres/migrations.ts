@@ -56,6 +56,7 @@ export async function status(
   schema: string,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<MigrationStatus> {
+  const checksums = Promise.all(migrations.map(checksumOf)); // while the database is asked
   const [{ there }] = await executor.query<{ there: boolean }>(
     "select to_regclass($1::text) is not null as there",
     [`"${schema}".migrations`],
@@ -74,8 +75,7 @@ export async function status(
     );
   }
   for (const { version, checksum } of rows) {
-    const migration = migrations[version - 1];
-    if (checksum === await checksumOf(migration)) continue;
+    if (checksum === (await checksums)[version - 1]) continue;
     throw new DispatchError(
       "schema_newer",
       `Cannot use the schema ${schema}: its version ${version} was made by other code`,
