@@ -4,11 +4,16 @@ import type { JobRecord, Scope } from "../core/job.ts";
 import { decodeJson, encodeJson, type JsonText } from "../core/json.ts";
 import type { ClaimedJob, Lease } from "../core/lease.ts";
 import { isRunName } from "../core/run.ts";
-import type { JobContext } from "./definition.ts";
+import type { AnyJobDefinition, JobContext } from "./definition.ts";
 import type { Engine } from "./engine.ts";
 
 /** Why an attempt is asked to stop. */
 export type AbortCode = Extract<ErrorCode, "timeout" | "cancelled" | "lease_lost" | "shutdown">;
+
+/** What a handler is told whose lease is gone. */
+export const LOST = "Another worker owns the job now";
+/** What it is told whose job was cancelled. */
+export const CANCELLED = "The job was cancelled while it ran";
 
 /** What an execution needs of the worker that runs it. */
 export interface ExecutionHost {
@@ -32,6 +37,7 @@ export interface ExecutionHost {
 export class Execution implements JobContext, ClaimedJob {
   readonly job: JobRecord;
   readonly lease: Lease;
+  readonly definition: AnyJobDefinition;
   readonly startedAt: number;
   readonly #host: ExecutionHost;
   #payload: unknown;
@@ -44,9 +50,10 @@ export class Execution implements JobContext, ClaimedJob {
   #scoped: Engine | null = null;
   #committed: JsonText | null = null;
 
-  constructor({ job, lease }: ClaimedJob, host: ExecutionHost) {
+  constructor({ job, lease }: ClaimedJob, definition: AnyJobDefinition, host: ExecutionHost) {
     this.job = job;
     this.lease = lease;
+    this.definition = definition;
     this.#host = host;
     this.startedAt = host.clock.now();
     // That of a run is for all its slices together.
@@ -140,7 +147,7 @@ export class Execution implements JobContext, ClaimedJob {
       this.#committed = text;
       return result!;
     }
-    this.abort("lease_lost", "Another worker owns the job now");
+    this.abort("lease_lost", LOST);
     throw new DispatchError("lease_lost", `Cannot complete ${this.id}: its lease is lost`);
   }
 

@@ -5,7 +5,7 @@ import type { ClaimedJob } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { isRunName } from "../core/run.ts";
-import { Execution } from "./execution.ts";
+import { CANCELLED, Execution } from "./execution.ts";
 import { type Lifecycle, runInfo } from "./lifecycle.ts";
 import type { Results } from "./results.ts";
 import type { Settled } from "./settler.ts";
@@ -47,7 +47,7 @@ export class Herald {
         outcome: outcome.kind,
       });
     }
-    if (status === "cancelled") this.#cancelled(job, "The job was cancelled while it ran");
+    if (status === "cancelled") this.#cancelled(job, CANCELLED);
   }
 
   /** An outcome is written. */

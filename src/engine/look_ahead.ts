@@ -7,18 +7,6 @@ const WEIGHT = 0.1;
 /** An average says little of many more jobs than it was taken of. */
 const TRUST = 20;
 
-/** What a worker has at the moment: slots, and jobs in each part of it. */
-export interface Held {
-  /** Jobs that may run at once. */
-  readonly slots: number;
-  /** Jobs that do. */
-  readonly running: number;
-  /** Claimed and waiting for a slot, or about to be. */
-  readonly ahead: number;
-  /** Ended, and not yet written. */
-  readonly unsettled: number;
-}
-
 /**
  * Decides how many jobs to claim beyond the free slots: those that will be finished within 50 ms,
  * at most 3,000, going by how long handlers took lately; after a start more with each that has ended.
@@ -28,9 +16,15 @@ export interface Held {
  * Times are real also under a held clock: it is this machine that is measured.
  */
 export class LookAhead {
+  readonly #slots: number;
   #averageMs: number | null = null;
   #measured = 0;
   #endedSinceCheck = false;
+
+  /** @param slots jobs that may run at once */
+  constructor(slots: number) {
+    this.#slots = slots;
+  }
 
   /** A handler that was called at `since` has ended. */
   note(since: number, now: number): void {
@@ -45,25 +39,29 @@ export class LookAhead {
   /**
    * How many jobs to claim now: free slots and look-ahead, less what is already here. At most half of
    * the look-ahead at once, so that the next claim can be under way while that half is run.
+   *
+   * @param running jobs that run
+   * @param ahead jobs that wait for a slot, or are about to
+   * @param unsettled jobs that have ended and are not yet written
    */
-  room({ slots, running, ahead, unsettled }: Held): number {
-    const size = this.#size(slots);
-    const free = slots - running;
+  room(running: number, ahead: number, unsettled: number): number {
+    const size = this.#size();
+    const free = this.#slots - running;
     // Between two jobs slots are free for a moment: a claim for those alone would be a small one.
     if (ahead >= free && ahead * 2 > size) return 0;
     // What is not settled stays within bounds also where the store cannot keep up.
-    const budget = Math.floor(1.5 * size) + 2 * slots - ahead - unsettled;
+    const budget = Math.floor(1.5 * size) + 2 * this.#slots - ahead - unsettled;
     const room = Math.min(budget, free + size - ahead, Math.max(free, size >> 1));
     // A small claim costs almost what a large one does, and while others run there is time for that.
     return room < size >> 2 && ahead + unsettled > 0 ? 0 : Math.max(0, room);
   }
 
-  #size(slots: number): number {
+  #size(): number {
     if (this.#averageMs === null) return 0;
     return Math.min(
       MAX_AHEAD,
       TRUST * this.#measured,
-      Math.floor(slots * HORIZON_MS / Math.max(this.#averageMs, 0.01)),
+      Math.floor(this.#slots * HORIZON_MS / Math.max(this.#averageMs, 0.01)),
     );
   }
 

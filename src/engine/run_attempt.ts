@@ -78,7 +78,7 @@ class RunAttempt {
       case "parked":
         return { kind: "park", timed: end.timed, accepted: end.accepted, deadline };
       case "aborted":
-        return abortedOutcome(this.#execution, this.#execution.abortReason!, this.#rules.backoff);
+        return abortedOutcome(this.#execution, this.#rules, this.#execution.abortReason!);
       case "refused":
         return this.#refused(end.error);
     }

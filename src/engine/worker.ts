@@ -18,7 +18,7 @@ import type { Outcome } from "../core/outcome.ts";
 import { abortedOutcome, attempt, type AttemptRules } from "./attempt.ts";
 import type { Claimer } from "./claimer.ts";
 import type { AnyJobDefinition } from "./definition.ts";
-import { Execution, type ExecutionHost } from "./execution.ts";
+import { CANCELLED, Execution, type ExecutionHost, LOST } from "./execution.ts";
 import { LookAhead } from "./look_ahead.ts";
 import { Running } from "./running.ts";
 import type { Settler } from "./settler.ts";
@@ -50,7 +50,7 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #host: ExecutionHost;
-  readonly #lookAhead = new LookAhead();
+  readonly #lookAhead: LookAhead;
   readonly #turns = new Turns(() => this.#fill());
   readonly #ahead = new Fifo<ClaimedJob>();
   readonly #running = new Running();
@@ -72,6 +72,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#lookAhead = new LookAhead(options.concurrency);
     this.#host = { ...options.host, graceMs: options.leaseMs, onIgnored: this.#giveUp.bind(this) };
   }
 
@@ -103,14 +104,13 @@ export class Worker {
   lost(lease: Lease): void {
     const isIt = (claim: ClaimedJob) => isSameLease(claim.lease, lease);
     this.#takeAhead(isIt);
-    this.#running.abort(isIt, "lease_lost", "Another worker owns the job now");
+    this.#running.abort(isIt, "lease_lost", LOST);
   }
 
   /** A job is to be cancelled: its handler is told, or is not called at all. */
   cancel(jobId: string): void {
-    const reason = "The job was cancelled while it ran";
-    this.#endAhead(({ job }) => job.id === jobId, { kind: "cancel", reason });
-    this.#running.abort(({ id }) => id === jobId, "cancelled", reason);
+    this.#endAhead(({ job }) => job.id === jobId, { kind: "cancel", reason: CANCELLED });
+    this.#running.abort(({ id }) => id === jobId, "cancelled", CANCELLED);
   }
 
   /** Gives back what waits ahead, of one queue or of all. */
@@ -169,12 +169,9 @@ export class Worker {
 
   /** How many jobs to claim now. */
   #room(): number {
-    return !this.#mayHaveMore ? 0 : this.#lookAhead.room({
-      slots: this.#options.concurrency,
-      running: this.#running.size,
-      ahead: this.#ahead.size + this.#asked,
-      unsettled: this.#options.settler.size,
-    });
+    if (!this.#mayHaveMore) return 0;
+    const ahead = this.#ahead.size + this.#asked;
+    return this.#lookAhead.room(this.#running.size, ahead, this.#options.settler.size);
   }
 
   /** Wakes the loop where it has something to claim: for each job that ends that is not the case. */
@@ -211,12 +208,12 @@ export class Worker {
   }
 
   #run(claimed: ClaimedJob): void {
-    const execution = new Execution(claimed, this.#host);
+    const definition = this.#options.definitions.get(claimed.job.name)!;
+    const execution = new Execution(claimed, definition, this.#host);
     this.#running.add(execution);
     this.#options.onStarted(execution);
     const since = Date.now();
-    const definition = this.#options.definitions.get(execution.name)!;
-    void attempt(execution, definition, this.#options.rules)
+    void attempt(execution, this.#options.rules)
       .then((outcome) => this.#ended(execution, since, outcome));
   }
 
@@ -287,10 +284,9 @@ export class Worker {
   #giveUp(execution: Execution): void {
     const { id: job, name, abortReason } = execution;
     if (abortReason === null || !this.#running.has(execution)) return;
-    const { definitions, logger, rules } = this.#options;
+    const { logger, rules } = this.#options;
     const reason = abortReason.code;
     logger.warn("a handler ignored its signal and was given up", { job, name, reason });
-    const backoff = definitions.get(name)!.backoff ?? rules.backoff;
-    this.#end(execution, abortedOutcome(execution, abortReason, backoff));
+    this.#end(execution, abortedOutcome(execution, rules, abortReason));
   }
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { snooze } from "../../src/core/outcome.ts";
-import { defineJob } from "../../src/engine/definition.ts";
+import { defineJob, type JobContext } from "../../src/engine/definition.ts";
 import { compose, type Middleware } from "../../src/engine/middleware/compose.ts";
 import { logging } from "../../src/engine/middleware/logging.ts";
 import { recover } from "../../src/engine/middleware/recover.ts";
@@ -45,6 +45,14 @@ describe("middleware", () => {
     const { id } = await rig.engine.enqueue(Job, null);
     assertEquals((await rig.reaches(id, "completed")).result, 42);
     assertEquals(notes, ["a in", "b in", "c in", "handler", "c out", "b out", "a out"]);
+  });
+
+  it("may return no promise, as JavaScript lets it", async () => {
+    const Job = defineJob({ name: "job", maxRetries: 0, handler: () => "handler" });
+    const plain = ((job: JobContext) => `plain ${job.payload}`) as unknown as Middleware;
+    await using rig = await startRig({ jobs: [Job], middleware: [plain] });
+    const { id } = await rig.engine.enqueue(Job, "text");
+    assertEquals(await rig.engine.result(id), "plain text");
   });
 
   it("may answer in place of the handler, or fail the attempt", async () => {
