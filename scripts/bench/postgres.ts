@@ -9,22 +9,20 @@
  */
 
 import { median, printTable, range, type Row } from "./figures.ts";
-import { dispatch, graphileDefault, graphileTuned, pgBoss } from "./postgres/child.ts";
+import { dispatch, graphileDefault, graphileTuned, pgBoss, raw } from "./postgres/child.ts";
 import {
   drain,
+  drainBare,
   enqueue,
   growth,
   idle,
   latency,
   memory,
   p99,
-  raw,
-  rawSame,
   sleeping,
   sleepsAlone,
   steady,
 } from "./postgres/measure.ts";
-import { bulk, coalesced, minimal, single } from "./postgres/raw.ts";
 
 const JOBS = Number(Deno.args[0] ?? 20_000);
 const ROUNDS = Number(Deno.args[1] ?? 3);
@@ -48,8 +46,8 @@ const processes = 2;
 /** In the order of the table. */
 const figures: Record<string, Group> = {
   "drain, 1 process, jobs/s": {
-    "raw, claim 500 + UPDATE": raw(minimal, JOBS),
-    "raw, the store's statements": rawSame(JOBS),
+    "raw, claim 500 + UPDATE": drainBare("minimal", JOBS),
+    "raw, the store's statements": drainBare("same", JOBS),
     ...own((setting) => drain(dispatch, JOBS, setting)),
     [graphileTuned.name]: drain(graphileTuned, JOBS),
     [pgBoss.name]: drain(pgBoss, JOBS),
@@ -60,19 +58,19 @@ const figures: Record<string, Group> = {
     [graphileTuned.name]: drain(graphileTuned, JOBS, { processes }),
   },
   "enqueue, 1 caller, jobs/s": {
-    "raw INSERT": raw(single, 2000),
+    "raw INSERT": enqueue(raw, "one", 2000),
     ...own((setting) => enqueue(dispatch, "one", 2000, setting)),
     [graphileTuned.name]: enqueue(graphileTuned, "one", 2000),
     [pgBoss.name]: enqueue(pgBoss, "one", 2000),
   },
   "enqueue, 50 callers, jobs/s": {
-    "raw coalesced INSERT": raw(coalesced, JOBS),
+    "raw coalesced INSERT": enqueue(raw, "fifty", JOBS),
     ...own((setting) => enqueue(dispatch, "fifty", JOBS, setting)),
     [graphileTuned.name]: enqueue(graphileTuned, "fifty", 5000),
     [pgBoss.name]: enqueue(pgBoss, "fifty", 5000),
   },
   "enqueueMany by 1,000, jobs/s": {
-    "raw unnest INSERT": raw(bulk, JOBS),
+    "raw unnest INSERT": enqueue(raw, "many", JOBS),
     ...own((setting) => enqueue(dispatch, "many", JOBS, setting)),
     [graphileTuned.name]: enqueue(graphileTuned, "many", JOBS),
     [pgBoss.name]: enqueue(pgBoss, "many", JOBS),

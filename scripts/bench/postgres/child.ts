@@ -20,6 +20,17 @@ export const dispatch: System = {
   unfinished: "select 1 from dispatch.jobs limit 1",
 };
 
+/** The statements alone. */
+export const raw: System = {
+  name: "raw",
+  command: (url) =>
+    Promise.resolve([Deno.execPath(), [
+      ...["run", "-A", "--quiet", "--no-check", "--import-map=scripts/npm_imports.json"],
+      ...["scripts/bench/postgres/raw.ts", url],
+    ]]),
+  unfinished: "select 1 from raw where state <> 'completed' limit 1",
+};
+
 /** Dispatch as it runs workflows. */
 export const dispatchFlows: System = {
   name: "Dispatch",

@@ -2,6 +2,7 @@
 
 import { createExtension, defineJob, type Extension, silentLogger } from "../../../mod.ts";
 import { postgresStore } from "../../../src/store/postgres/store.ts";
+import { obey, time } from "./obey.ts";
 
 const [url] = Deno.args;
 const now = () => performance.timeOrigin + performance.now();
@@ -49,14 +50,7 @@ async function open(concurrency?: number): Promise<Extension> {
 let producer: Promise<Extension> | undefined;
 const engine = async () => (await (producer ??= open(0))).engine;
 
-async function time(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
-}
-
 interface Command {
-  readonly do: string;
   readonly n: number;
   readonly gap: number;
   readonly rate: number;
@@ -121,14 +115,4 @@ const commands: Record<string, (command: Command) => Promise<unknown>> = {
 };
 
 setInterval(() => (peakMB = Math.max(peakMB, Deno.memoryUsage().rss / 2 ** 20)), 20);
-const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
-let rest = "";
-for await (const chunk of lines) {
-  const parts = (rest + chunk).split("\n");
-  rest = parts.pop()!;
-  for (const line of parts) {
-    const command: Command = JSON.parse(line);
-    const result = await commands[command.do](command);
-    console.log(JSON.stringify({ result: result ?? null }));
-  }
-}
+await obey(commands);

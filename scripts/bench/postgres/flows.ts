@@ -2,6 +2,7 @@
 
 import { createExtension, defineWorkflow, type Extension, silentLogger } from "../../../mod.ts";
 import { postgresStore } from "../../../src/store/postgres/store.ts";
+import { obey } from "./obey.ts";
 
 const [url] = Deno.args;
 
@@ -49,7 +50,6 @@ let client: Promise<Extension> | undefined;
 const engine = async () => (await (client ??= open(0))).engine;
 
 interface Command {
-  readonly do: string;
   readonly n: number;
   readonly callers?: number;
   readonly concurrency?: number;
@@ -94,14 +94,4 @@ const commands: Record<string, (command: Command) => Promise<unknown>> = {
   },
 };
 
-const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
-let rest = "";
-for await (const chunk of lines) {
-  const parts = (rest + chunk).split("\n");
-  rest = parts.pop()!;
-  for (const line of parts) {
-    const command: Command = JSON.parse(line);
-    const result = await commands[command.do](command);
-    console.log(JSON.stringify({ result: result ?? null }));
-  }
-}
+await obey(commands);

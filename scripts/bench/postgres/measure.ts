@@ -6,8 +6,7 @@
 import postgres from "postgres";
 import { createDatabase } from "../../../tests/postgres.ts";
 import { perSecond } from "../figures.ts";
-import { Child, dispatch, type System } from "./child.ts";
-import { same, withRaw } from "./raw.ts";
+import { Child, dispatch, raw, type System } from "./child.ts";
 
 type Sql = ReturnType<typeof postgres>;
 
@@ -214,14 +213,12 @@ export const sleepsAlone = (jobs: number) => async () => {
   return perSecond(jobs, performance.now() - start);
 };
 
-export const raw = (run: (sql: Sql, n: number) => Promise<number>, n: number) => () =>
-  fresh(({ url }) => withRaw(url, (sql) => run(sql, n)));
-
-/** The statements of the store in a bare loop. */
-export const rawSame = (jobs: number) => () =>
+/** Jobs a second that two loops of bare statements drain: those of the store, or those of a minimal table. */
+export const drainBare = (order: "minimal" | "same", jobs: number) => () =>
   fresh(async (bench) => {
-    const producer = await bench.start(dispatch);
+    const producer = await bench.start(order === "same" ? dispatch : raw);
     await producer.do("setup");
     await producer.do("many", { n: jobs });
-    return await withRaw(bench.url, (sql) => same(sql, jobs));
+    const worker = await bench.start(raw);
+    return perSecond(jobs, await worker.do<number>(order));
   });

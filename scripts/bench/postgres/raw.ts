@@ -1,57 +1,43 @@
 /**
- * The limit: bare statements over postgres.js, no engine. `minimal` is a table with nothing but what a
- * claim needs; `same` are the functions of the store in a bare loop.
+ * The limit: a process with bare statements over postgres.js, no engine, which obeys as those of the
+ * systems do. `minimal` drains a table with nothing but what a claim needs; `same` runs the functions
+ * of the store in a bare loop.
  */
 
 import postgres from "postgres";
-import { perSecond } from "../figures.ts";
+import { obey, time } from "./obey.ts";
 
-type Sql = ReturnType<typeof postgres>;
+const [url] = Deno.args;
+// Loaded and connected, as the systems are.
+const sql = postgres(url, { max: 4, fetch_types: false, onnotice: () => {} });
+await sql.unsafe("select 1");
 
 const TABLE = `
+drop table if exists raw;
 create table raw (id uuid primary key, queue text not null, priority int not null default 0,
   run_at timestamptz not null default now(), state text not null default 'pending', payload text,
   finished_at timestamptz);
 create index on raw (queue, priority desc, run_at, id) where state = 'pending';`;
 const PAYLOAD = '"{\\"n\\":1}"';
 
-export async function withRaw<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(url, { max: 4, fetch_types: false, onnotice: () => {} });
-  try {
-    await sql.unsafe("drop table if exists raw");
-    await sql.unsafe(TABLE);
-    return await work(sql);
-  } finally {
-    await sql.end();
-  }
-}
-
 const INSERT = `insert into raw (id, queue, payload)
   select i, 'default', p from unnest($1::text::uuid[], $2::text::text[]) u (i, p)`;
 
-function insert(sql: Sql, count: number): Promise<unknown> {
+function insert(count: number): Promise<unknown> {
   const ids = Array.from({ length: count }, () => crypto.randomUUID()).join();
   const payloads = Array.from({ length: count }, () => PAYLOAD).join();
   return sql.unsafe(INSERT, [`{${ids}}`, `{${payloads}}`], { prepare: true });
 }
 
-async function rate(count: number, work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return perSecond(count, performance.now() - start);
-}
-
-export function single(sql: Sql, n: number): Promise<number> {
+async function single(n: number): Promise<void> {
   const text = "insert into raw (id, queue, payload) values ($1::uuid, 'default', $2)";
-  return rate(n, async () => {
-    for (let i = 0; i < n; i++) {
-      await sql.unsafe(text, [crypto.randomUUID(), '{"n":1}'], { prepare: true });
-    }
-  });
+  for (let i = 0; i < n; i++) {
+    await sql.unsafe(text, [crypto.randomUUID(), '{"n":1}'], { prepare: true });
+  }
 }
 
 /** 50 callers who await each insert; what comes during one goes with the next. */
-export function coalesced(sql: Sql, n: number): Promise<number> {
+async function coalesced(n: number): Promise<void> {
   let waiting: (() => void)[] = [];
   let busy = false;
   async function flush() {
@@ -60,7 +46,7 @@ export function coalesced(sql: Sql, n: number): Promise<number> {
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];
-      await insert(sql, batch.length);
+      await insert(batch.length);
       for (const resolve of batch) resolve();
     }
     busy = false;
@@ -70,36 +56,30 @@ export function coalesced(sql: Sql, n: number): Promise<number> {
       waiting.push(resolve);
       if (!busy) void flush();
     });
-  return rate(n, () =>
-    Promise.all(Array.from({ length: 50 }, async () => {
-      for (let i = 0; i < n / 50; i++) await call();
-    })));
+  await Promise.all(Array.from({ length: 50 }, async () => {
+    for (let i = 0; i < n / 50; i++) await call();
+  }));
 }
 
-export function bulk(sql: Sql, n: number): Promise<number> {
-  return rate(n, async () => {
-    for (let i = 0; i < n; i += 1000) await insert(sql, 1000);
-  });
+async function bulk(n: number): Promise<void> {
+  for (let i = 0; i < n; i += 1000) await insert(1000);
 }
 
 /** Two loops of claim 500 and complete. */
-function drain(
-  n: number,
+async function drain(
   claim: () => Promise<readonly { id: string; token?: string }[]>,
   settle: (rows: readonly { id: string; token?: string }[]) => Promise<unknown>,
-): Promise<number> {
+): Promise<void> {
   const loop = async () => {
     for (let rows = await claim(); rows.length > 0; rows = await claim()) await settle(rows);
   };
-  return rate(n, () => Promise.all([loop(), loop()]));
+  await Promise.all([loop(), loop()]);
 }
 
-export async function minimal(sql: Sql, n: number): Promise<number> {
-  await bulk(sql, n);
+function minimal(): Promise<void> {
   const query = (text: string, params: string[] = []) =>
     sql.unsafe(text, params, { prepare: true }) as unknown as Promise<{ id: string }[]>;
-  return await drain(
-    n,
+  return drain(
     () =>
       query(`update raw set state = 'running' where id = any (array(
         select id from raw where queue = 'default' and state = 'pending'
@@ -113,13 +93,12 @@ export async function minimal(sql: Sql, n: number): Promise<number> {
 }
 
 /** Jobs of the name `noop` must be there. */
-export function same(sql: Sql, n: number): Promise<number> {
+function same(): Promise<void> {
   const query = (text: string, params: (string | null)[]) =>
     sql.unsafe(text, params, { prepare: true }) as unknown as Promise<
       { jobs: string; token: string }[]
     >;
   return drain(
-    n,
     async () => {
       const [{ jobs, token }] = await query(
         "select jobs, token from dispatch.claim(null, $1, '{default}', '{noop}', 500, 30000, false, 2)",
@@ -134,3 +113,13 @@ export function same(sql: Sql, n: number): Promise<number> {
       ),
   );
 }
+
+await obey<{ n: number }>({
+  setup: () => sql.unsafe(TABLE).then(() => null),
+  one: ({ n }) => time(() => single(n)),
+  fifty: ({ n }) => time(() => coalesced(n)),
+  many: ({ n }) => time(() => bulk(n)),
+  minimal: () => time(minimal),
+  same: () => time(same),
+  stop: () => Promise.resolve(Deno.exit(0)),
+});
