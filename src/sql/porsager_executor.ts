@@ -74,9 +74,11 @@ export function executorOf(
   return {
     async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
       // `simple: false`: a statement without parameters is prepared as well.
-      const statement = scope.unsafe(text, [...params], { prepare, simple: false });
-      const cancel = () => void statement.canceller?.(statement)?.catch(() => {});
-      const giveUp = () => settings.giveUp ? settings.giveUp(cancel) : cancel();
+      const statement = scope.unsafe(text, params as SqlParam[], { prepare, simple: false });
+      const giveUp = () => {
+        const cancel = () => void statement.canceller?.(statement)?.catch(() => {});
+        return settings.giveUp ? settings.giveUp(cancel) : cancel();
+      };
       const rows = plain
         ? int8sToNumbers(await withLimit(limitMs, statement, giveUp))
         : decode(await withLimit(limitMs, statement.raw(), giveUp), client);

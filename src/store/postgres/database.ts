@@ -36,25 +36,19 @@ export class Database {
   }
 
   /** Runs one statement. */
-  async query<Row extends object = SqlRow>(
-    text: string,
-    params: readonly SqlParam[],
-  ): Promise<Row[]> {
-    return await this.retry(async () => await (await this.driver()).query<Row>(text, params));
+  query<Row extends object = SqlRow>(text: string, params: readonly SqlParam[]): Promise<Row[]> {
+    return this.retry(() => this.driver().then((driver) => driver.query<Row>(text, params)));
   }
 
   /**
    * Tries again what the database has rolled back because it and others waited for each other. Locks
    * are taken in one order everywhere, so that this is for what slips in between.
    */
-  async retry<T>(work: () => Promise<T>): Promise<T> {
-    for (let tries = 1;; tries++) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!(error instanceof SqlError && error.sqlState === "40P01") || tries === 5) throw error;
-      }
-    }
+  retry<T>(work: () => Promise<T>, tries = 5): Promise<T> {
+    return work().catch((error) => {
+      if (!(error instanceof SqlError && error.sqlState === "40P01") || tries === 1) throw error;
+      return this.retry(work, tries - 1);
+    });
   }
 
   /** Runs claims; those of a backlog follow each other without a pause, others follow a hint. */

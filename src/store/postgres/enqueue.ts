@@ -13,23 +13,22 @@ const MAX_TRIES = 20;
  * Adds jobs with one statement. Its answer is a single moment: all else is known here, and reading
  * back a thousand rows cost as much as inserting them.
  *
- * @param channel where jobs that are {@link areAlike | alike} tell others of themselves
+ * @param takeTurn asked of jobs that are {@link areAlike | alike}: on which channel they tell others of
+ * themselves
  */
 export async function enqueue(
   executor: Pick<SqlExecutor, "query">,
   sql: Statements,
   now: string | null,
   jobs: readonly NewJob[],
-  channel: string | null = null,
+  takeTurn: () => string | null = () => null,
 ): Promise<JobRecord[]> {
   if (jobs.length === 0) return [];
   if (jobs.some((job) => job.uniqueKey !== null)) {
     return await enqueueOnce(executor, sql, now, jobs);
   }
   const [text, params] = areAlike(jobs)
-    ? jobs.length === 1
-      ? [sql.enqueueOne, one(now, jobs[0], channel)]
-      : [sql.enqueueAlike, alike(now, jobs, channel)]
+    ? (jobs.length === 1 ? one : alike)(sql, now, jobs, takeTurn())
     : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
   try {
     const [{ t }] = await executor.query<{ t: number }>(text, params);
@@ -84,7 +83,7 @@ export function isUniqueViolation(error: unknown): boolean {
 }
 
 /** Whether jobs differ in nothing but their payload, as those of one caller mostly do. */
-export function areAlike(jobs: readonly NewJob[]): boolean {
+function areAlike(jobs: readonly NewJob[]): boolean {
   const [first] = jobs;
   return jobs.every((job) =>
     job.uniqueKey === null && job.runAt === null && job.name === first.name &&
@@ -94,19 +93,33 @@ export function areAlike(jobs: readonly NewJob[]): boolean {
   );
 }
 
-function one(now: string | null, job: NewJob, channel: string | null): SqlParam[] {
-  return [now, unchecked(job.id), job.payload, ...common(job), channel];
+function one(
+  sql: Statements,
+  now: string | null,
+  [job]: readonly NewJob[],
+  channel: string | null,
+): [string, SqlParam[]] {
+  const params: SqlParam[] = [now, unchecked(job.id), job.payload];
+  params.push(...common(job));
+  if (channel === null) return [sql.enqueueOne, params];
+  params.push(channel);
+  return [sql.enqueueAndTell, params];
 }
 
-function alike(now: string | null, jobs: readonly NewJob[], channel: string | null): SqlParam[] {
-  return [
+function alike(
+  sql: Statements,
+  now: string | null,
+  jobs: readonly NewJob[],
+  channel: string | null,
+): [string, SqlParam[]] {
+  return [sql.enqueueAlike, [
     now,
     arrayOf(jobs.map((job) => unchecked(job.id))),
     textArray(jobs.map((job) => job.payload)),
     ...common(jobs[0]),
     channel,
     jobs.length,
-  ];
+  ]];
 }
 
 function common(job: NewJob): SqlParam[] {

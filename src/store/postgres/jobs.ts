@@ -16,7 +16,7 @@ import type {
 import { arrayOf, textArray } from "./array.ts";
 import { claim, SUSPECT_AT } from "./claim.ts";
 import type { Database } from "./database.ts";
-import { areAlike, enqueue, isUniqueViolation } from "./enqueue.ts";
+import { enqueue, isUniqueViolation } from "./enqueue.ts";
 import { encodeKey, FINAL, type RecordRow, toCounts, toRecord } from "./rows.ts";
 import type { RunStatements } from "./run_statements.ts";
 import { extend, settle } from "./settle.ts";
@@ -46,10 +46,13 @@ export class PostgresJobs implements JobStore {
   }
 
   async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
-    const mayTell = jobs.length > 0 && areAlike(jobs);
-    const channel = mayTell ? this.#wake.takeTurn() : null;
-    const records = await enqueue(this.#database, this.#sql, this.#database.now, jobs, channel);
-    const others = !mayTell ? "now" : channel === null ? "with the next" : "told";
+    const { now } = this.#database;
+    let others: "now" | "with the next" | "told" = "now";
+    const records = await enqueue(this.#database, this.#sql, now, jobs, () => {
+      const channel = this.#wake.takeTurn();
+      others = channel === null ? "with the next" : "told";
+      return channel;
+    });
     this.#wake.send(records.map((job) => job.queue), others);
     return records;
   }

@@ -67,7 +67,8 @@ export class Wake {
    */
   send(queues: readonly string[], others: "now" | "with the next" | "told" = "now"): void {
     if (queues.length === 0) return;
-    const distinct = new Set(queues);
+    const [first] = queues;
+    const distinct = queues.every((queue) => queue === first) ? [first] : new Set(queues);
     for (const queue of distinct) {
       for (const waker of this.#wakers) waker(queue);
     }
