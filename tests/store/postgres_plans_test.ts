@@ -5,56 +5,13 @@
  * of statements within functions.
  */
 
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
-import postgres from "postgres";
 import type { ClaimedJob } from "../../src/core/lease.ts";
-import { postgresStore } from "../../src/store/postgres/store.ts";
 import type { ClaimRequest, Store } from "../../src/store/store.ts";
 import { DONE, newJob, OUTCOMES, range } from "../../src/testing/suite/context.ts";
-import { createDatabase, type TestDatabase } from "../postgres.ts";
-
-/** Of the shape and in the order that new jobs have, each `part` behind the one before. */
-const id = (part: number) => `('0190000${part}-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid`;
-
-const SEED = `
-insert into dispatch.jobs (id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
-  state, queue, name, payload)
-  select ${id(1)}, 1000 + i, 0, 0, 0, i % 3, 3, 'w', 'default', 'unknown-' || i % 3, '{}'
-  from generate_series(1, 298000) i
-  union all
-  select ${id(2)}, 1000 + i, 0, 0, 0, i % 2, 3, 'w', 'default', 'mail', '{}'
-  from generate_series(1, 1000) i
-  union all
-  select ${id(3)}, 1000 + i, 0, 0, 0, i % 2, 3, 'w', 'q' || i % 10, 'sms', '{}'
-  from generate_series(1, 1000) i
-  union all
-  select ${id(4)}, 4e12::int8 + i, 0, 0, 0, 100, 3, 'f', 'default', 'mail', '{}'
-  from generate_series(1, 1000000) i
-  union all
-  select ${id(6)}, i, 0, 0, 0, 0, 0, case when i % 2 = 0 then 'w' else 'f' end, 'q' || i % 4,
-    'workflow/order@' || i % 3, '{}' from generate_series(1, 60) i;
-insert into dispatch.finished
-  select ${id(5)}, 1, 0, 0, 0, 0, 0, i, 0, 1, 0, 3, 0, 'c', 'default', 'mail', '{}', 'w',
-    null, null, null, null, 'null'
-  from generate_series(1, 1000000) i;
-insert into dispatch.tallies (queue, state, n) values ('default', 'p', 1300000), ('default', 'c', 1000000);
-insert into dispatch.tallies (queue, state, n) select 'q' || i, 'p', 115 from generate_series(0, 3) i;
-`;
-
-/** Tables that are small whatever happens: settings, and counts that are folded together. */
-const SMALL = ["queues", "tallies"];
-
-interface Plan {
-  readonly "Node Type": string;
-  readonly "Relation Name"?: string;
-  readonly "Actual Rows"?: number;
-  readonly "Actual Loops"?: number;
-  readonly "Rows Removed by Filter"?: number;
-  readonly "Shared Hit Blocks"?: number;
-  readonly "Shared Read Blocks"?: number;
-  readonly Plans?: readonly Plan[];
-}
+import { assertLean, openRig, type Rig } from "./plans.ts";
+import { describeRuns, everythingOfRuns } from "./plans_of_runs.ts";
 
 const ask = (fields: Partial<ClaimRequest> = {}): ClaimRequest => ({
   workerId: "w",
@@ -74,95 +31,35 @@ const PLANNED = {
     where relkind = 'r' and relnamespace = 'dispatch'::regnamespace`,
 };
 
+/** Each kind of statement once, with no job to meet. */
+async function everything(store: Store): Promise<void> {
+  const { jobs } = store;
+  const [job] = await jobs.enqueue([newJob({ queue: "other" })]);
+  const lease = { jobId: job.id, token: 1 };
+  await jobs.claim(ask());
+  await jobs.claim(ask({ names: ["mail", "sms"], queues: ["default", "q1"] }));
+  await jobs.nextDue(["default", "q1"], ["mail", "sms"]);
+  await jobs.extend([{ lease }], 1);
+  for (const outcome of OUTCOMES) await jobs.settle([{ lease, outcome }]);
+  await jobs.rescue(10);
+  await jobs.get([lease.jobId]);
+  await jobs.remove(lease.jobId);
+  await jobs.prune({ completed: 1e9, failed: 1e9, cancelled: 1e9 }, 10);
+  await everythingOfRuns(store);
+}
+
 for (const [when, prepare] of Object.entries(PLANNED)) {
   describe(`what the store reads, beside 2,300,000 other jobs, as planned ${when}`, () => {
-    let database: TestDatabase;
-    let sql: ReturnType<typeof postgres>;
+    let rig: Rig;
     let store: Store;
-    let notices: string[] = [];
-
-    const explain = (on: boolean) =>
-      sql.unsafe(`set auto_explain.log_min_duration = ${on ? 0 : -1}`);
+    const watch: Rig["watch"] = (call) => rig.watch(call);
 
     beforeAll(async () => {
-      database = await createDatabase();
-      const onnotice = ({ message }: { message?: string }) => notices.push(message ?? "");
-      sql = postgres(database.url, { max: 1, fetch_types: false, onnotice });
-      store = postgresStore(sql, { notify: false });
-      await store.migrate();
-      for (const table of ["jobs", "finished"]) { // half the time to fill them
-        await sql.unsafe(`alter table dispatch.${table} set unlogged`);
-        await sql.unsafe(`alter table dispatch.${table} set (autovacuum_enabled = false)`);
-      }
-      await sql.unsafe(prepare);
-      await sql.unsafe(`load 'auto_explain'; set auto_explain.log_min_duration = -1;
-      set auto_explain.log_nested_statements = on; set auto_explain.log_analyze = on;
-      set auto_explain.log_buffers = on; set auto_explain.log_format = json;
-      set auto_explain.log_level = notice`);
-      await everything(); // plans are made while the tables are empty, as in a new installation
-      await sql.unsafe(SEED); // not analysed: statistics may be as stale as they come
+      rig = await openRig(prepare, everything);
+      store = rig.store;
     });
 
-    afterAll(async () => {
-      await store?.close();
-      await sql?.end();
-      await database?.[Symbol.asyncDispose]();
-    });
-
-    /** Each kind of statement once, with no job to meet. */
-    async function everything(): Promise<void> {
-      const [lease] = (await store.jobs.enqueue([newJob({ queue: "other" })])).map((job) => ({
-        jobId: job.id,
-        token: 1,
-      }));
-      const { jobs } = store;
-      await jobs.claim(ask());
-      await jobs.claim(ask({ names: ["mail", "sms"], queues: ["default", "q1"] }));
-      await jobs.nextDue(["default", "q1"], ["mail", "sms"]);
-      await jobs.extend([{ lease }], 1);
-      for (const outcome of OUTCOMES) await jobs.settle([{ lease, outcome }]);
-      await jobs.rescue(10);
-      await jobs.get([lease.jobId]);
-      await jobs.remove(lease.jobId);
-      await jobs.prune({ completed: 1e9, failed: 1e9, cancelled: 1e9 }, 10);
-    }
-
-    /** What a call returns, and every node of every plan in it. */
-    async function watch<T>(call: () => Promise<T>): Promise<{ result: T; plans: Plan[] }> {
-      await explain(true);
-      notices = [];
-      const result = await call();
-      const plans = notices.flatMap((notice) => {
-        const at = notice.indexOf("{");
-        return at < 0 ? [] : nodes(JSON.parse(notice.slice(at)).Plan);
-      });
-      await explain(false);
-      return { result, plans };
-    }
-
-    function nodes(plan: Plan): Plan[] {
-      return [plan, ...(plan.Plans ?? []).flatMap(nodes)];
-    }
-
-    /**
-     * No table but a small one is read whole, no node reads or drops more than so many rows, none
-     * sorts more than `sorted`, and no statement touches more than 40 pages for each row.
-     */
-    function assertLean(plans: readonly Plan[], rows: number, sorted: number): void {
-      assert(plans.length > 0, "auto_explain said nothing");
-      for (const plan of plans) {
-        const what = JSON.stringify({ ...plan, Plans: undefined });
-        const type = plan["Node Type"];
-        if (type === "Seq Scan") assert(SMALL.includes(plan["Relation Name"]!), what);
-        const loops = plan["Actual Loops"] ?? 1;
-        const read = (plan["Actual Rows"] ?? 0) * loops;
-        assertLess(read, rows + 1, what);
-        assertLess((plan["Rows Removed by Filter"] ?? 0) * loops, rows + 1, what);
-        if (type.includes("Sort")) assertLess(read, sorted + 1, what);
-        const pages = (plan["Shared Hit Blocks"] ?? 0) + (plan["Shared Read Blocks"] ?? 0);
-        assertLess(pages, 40 * rows + 200, what);
-      }
-    }
+    afterAll(() => rig?.[Symbol.asyncDispose]());
 
     let claimed: ClaimedJob[];
 
@@ -290,5 +187,7 @@ for (const [when, prepare] of Object.entries(PLANNED)) {
         assertLean(plans, claimed.length, claimed.length);
       });
     }
+
+    describeRuns(() => rig);
   });
 }

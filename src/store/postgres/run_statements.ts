@@ -49,7 +49,7 @@ cross join lateral (
 ) c order by q.ord, c.position`,
     resume: `select q.ord::int4 as ord, f.compensating, f.cause, f.since, c.*
 from unnest($2::text::uuid[]) with ordinality q (run, ord)
-left join ${s}.flows f on f.id = q.run
+left join lateral (select * from ${s}.flows f where f.id = q.run offset 0) f on true
 left join lateral (
   select ${step("c")}, ${left} from ${s}.steps c where c.run = q.run
   order by c.position limit $3::int4
@@ -82,8 +82,8 @@ order by r.id desc limit $5::int4 offset $6::int4`,
     counts: `select 'running' as state, coalesce(sum(n), 0)::int4 as n from (
   select name, 1 as n from ${s}.jobs where state = 'r' and name like 'workflow/%'
   union all ${waiting("true", "true")}) c
-union all select 'compensating', count(*)::int4 from ${s}.flows f join ${s}.jobs j on j.id = f.id
-  where f.compensating
+union all select 'compensating', count(*)::int4 from ${s}.flows f
+  where f.compensating and (select j.id from ${s}.jobs j where j.id = f.id) is not null
 union all select case state when 'c' then 'completed' when 'd' then 'failed' else 'cancelled' end,
   count(*)::int4 from ${s}.finished where name like 'workflow/%' group by state`,
     compensate: `select * from ${s}.compensate($1::text::int8, $2::text::uuid)`,

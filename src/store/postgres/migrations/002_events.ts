@@ -1,4 +1,5 @@
 import { NOW, PINNED } from "./001_parts.ts";
+import { wake } from "./002_ends.ts";
 
 /** How events reach the steps that wait for them. */
 export const events = (s: string): string => `
@@ -53,10 +54,13 @@ begin
     order by j.id for update;
   for i in 1 .. cardinality(p_ids) loop
     ord := i; refused := null; wake := null;
-    select v.id, v.created_at, v.delivered, v.key, v.payload into kept from ${s}.events v
-    where v.id = p_ids[i] or (v.name = p_names[i] and v.idempotency_key = p_once[i]
-      and coalesce(v.run, '00000000-0000-0000-0000-000000000000')
-        = coalesce(p_runs[i], '00000000-0000-0000-0000-000000000000')) limit 1;
+    select v.id, v.created_at, v.delivered, v.key, v.payload into kept from (
+      (select * from ${s}.events v where v.id = p_ids[i])
+      union all
+      (select * from ${s}.events v where v.name = p_names[i] and v.idempotency_key = p_once[i]
+        and coalesce(v.run, '00000000-0000-0000-0000-000000000000')
+          = coalesce(p_runs[i], '00000000-0000-0000-0000-000000000000'))
+    ) v limit 1;
     if not found then
       if p_runs[i] is not null and not exists (select 1 from ${s}.jobs j where j.id = p_runs[i]) then
         refused := coalesce((select r.state from ${s}.records r where r.id = p_runs[i]), 'unknown');
@@ -64,17 +68,19 @@ begin
         continue;
       end if;
       delivered := 0;
-      for target in select w.run, min(w.position) as position from ${s}.waits w
-        where w.name = p_names[i] and case when p_runs[i] is null then w.key = coalesce(p_keys[i], '')
-          else w.run = p_runs[i] end
-        group by w.run order by w.run loop
+      for target in select w.run, min(w.position) as position from (
+          (select w.run, w.position from ${s}.waits w where p_runs[i] is null
+            and w.name = p_names[i] and w.key = coalesce(p_keys[i], '') offset 0)
+          union all
+          (select w.run, w.position from ${s}.waits w where w.run = p_runs[i]
+            and w.name = p_names[i] offset 0)
+        ) w group by w.run order by w.run loop
         if ${s}.give(t, target.run, target.position, p_ids[i], p_names[i], p_payloads[i]) then
           delivered := delivered + 1;
-          update ${s}.jobs j set run_at = t, updated_at = t,
-            state = case when j.crashes >= p_suspect_at then 's' else 'w' end::"char"
-          where j.id = target.run and j.state = 'f' and j.run_at > t returning j.queue into woken_in;
+          ${wake(s, "target.run")} returning j.queue into woken_in;
           if not found then -- it executes, and may look what has come
-            select j.queue into woken_in from ${s}.jobs j where j.id = target.run and j.state = 'r';
+            select j.queue into woken_in from ${s}.jobs j
+              where j.id = target.run and j.state::text = 'r';
           end if;
           if found then
             woken := woken || woken_in;
