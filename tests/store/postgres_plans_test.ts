@@ -162,9 +162,7 @@ for (const [when, prepare] of Object.entries(PLANNED)) {
     it("counts of runs, and of those that nobody serves, read no other jobs", async () => {
       const counts = await watch(() => store.runs!.counts());
       assertEquals(counts.result.running, 60);
-      const none = "flows"; // no run here has a row of it
-      const read = counts.plans.filter((plan) => plan["Relation Name"] !== none);
-      assertLean(read, 500, 500);
+      assertLean(counts.plans, 500, 500);
       const { result, plans } = await watch(() => store.runs!.unserved(["workflow/order@1"], 1000));
       const unserved = ["workflow/order@0", "workflow/order@2"].map((jobName) => ({
         jobName,
