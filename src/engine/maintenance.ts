@@ -46,6 +46,8 @@ export class Maintenance {
   #stopped = false;
   /** Rounds of rescues since the last one that took something back. */
   #rounds = 0;
+  /** Rounds of removals. */
+  #prunes = 0;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -92,20 +94,21 @@ export class Maintenance {
     if (this.#rounds++ % SUSPECTS_EVERY === 0) this.#options.afterRescue();
   }
 
+  /** Jobs in each round, all else in turn: idle workers ask for little. */
   async #prune(): Promise<void> {
+    const turn = this.#prunes++ % 3;
     await this.#guard("prune finished records", async () => {
       const { store, retention } = this.#options;
+      const { deadLetters: olderThanMs, events: keepMs } = retention;
       await inBatches(() => store.jobs.prune(retention, PRUNE_BATCH));
-      const olderThanMs = retention.deadLetters;
-      if (olderThanMs !== null) {
+      if (turn === 0 && olderThanMs !== null) {
         await inBatches(() => store.deadLetters.purge({ olderThanMs }, PRUNE_BATCH));
       }
-      const { events } = store;
-      const keepMs = retention.events;
-      if (events !== undefined && keepMs !== null) {
-        await inBatches(() => events.prune(keepMs, PRUNE_BATCH));
+      if (turn === 1 && keepMs !== null) {
+        await inBatches(() => store.events?.prune(keepMs, PRUNE_BATCH));
       }
     });
+    if (turn < 2) return;
     await this.#guard("look for runs that nobody serves", () => this.#warnOfUnserved());
   }
 
@@ -139,6 +142,6 @@ export class Maintenance {
 }
 
 /** Small writes with turns between them: one long one would hold up everybody else's. */
-async function inBatches(remove: () => Promise<number>): Promise<void> {
+async function inBatches(remove: () => Promise<number> | undefined): Promise<void> {
   while (await remove() === PRUNE_BATCH) await nextTurn();
 }

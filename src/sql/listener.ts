@@ -9,7 +9,7 @@ export interface ListenConnection {
 }
 
 /** A peer that vanished without a word is noticed after at most so long. */
-const PING_MS = 60_000;
+export const PING_MS = 60_000;
 const ANSWER_MS = 10_000;
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 5_000;

@@ -7,8 +7,8 @@ export interface Listening<Connection extends Pooled> {
   add(connection: Connection): void;
   /** Takes it back, and resolves when nothing is under way on it any more, or after five seconds. */
   remove(connection: Connection): Promise<void>;
-  /** Whether statements are under way on it. */
-  isBusy(connection: Connection): boolean;
+  /** Whether a statement is under way on it, or was answered so recently. */
+  isInUse(connection: Connection, withinMs: number): boolean;
   /** Lends one to `work`; `null` where none listens. */
   use<T>(work: (connection: Connection) => Promise<T>): Promise<T> | null;
 }
@@ -21,22 +21,30 @@ const REMOVE_MS = 5_000;
  * instead of 2.43, and 99 in 100 after 5.7 instead of 6.6.
  */
 export function createListening<Connection extends Pooled>(): Listening<Connection> {
-  const underWay = new Map<Connection, Set<Promise<unknown>>>();
+  interface Use {
+    readonly underWay: Set<Promise<unknown>>;
+    answeredAt: number;
+  }
+  const uses = new Map<Connection, Use>();
   return {
-    add: (connection) => void underWay.set(connection, new Set()),
+    add: (connection) => void uses.set(connection, { underWay: new Set(), answeredAt: 0 }),
     async remove(connection) {
-      const statements = underWay.get(connection);
-      underWay.delete(connection);
-      await endsWithin(systemClock, REMOVE_MS, Promise.allSettled(statements ?? []));
+      const underWay = uses.get(connection)?.underWay;
+      uses.delete(connection);
+      await endsWithin(systemClock, REMOVE_MS, Promise.allSettled(underWay ?? []));
     },
-    isBusy: (connection) => (underWay.get(connection)?.size ?? 0) > 0,
+    isInUse(connection, withinMs) {
+      const use = uses.get(connection);
+      return use !== undefined &&
+        (use.underWay.size > 0 || Date.now() - use.answeredAt < withinMs);
+    },
     use(work) {
-      for (const [connection, statements] of underWay) {
+      for (const [connection, use] of uses) {
         if (connection.broken) continue;
         const statement = work(connection);
-        const done = () => void statements.delete(statement);
-        statements.add(statement);
-        statement.then(done, done);
+        const done = () => void use.underWay.delete(statement);
+        use.underWay.add(statement);
+        statement.then(() => (use.answeredAt = Date.now(), done()), done);
         return statement;
       }
       return null;

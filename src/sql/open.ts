@@ -6,7 +6,7 @@ import {
   type SqlParam,
   type SqlTransaction,
 } from "./driver.ts";
-import { type ListenConnection, listener } from "./listener.ts";
+import { type ListenConnection, listener, PING_MS } from "./listener.ts";
 import { createListening, type Listening } from "./listening.ts";
 import { watched } from "./outage.ts";
 import { createPipeline } from "./pipeline.ts";
@@ -150,7 +150,7 @@ async function listenOn(
       await connection.end();
     },
     // What is under way has a limit of its own, and may have to wait for a lock.
-    ping: async () => listening.isBusy(connection) || await connection.query("SELECT 1"),
+    ping: async () => listening.isInUse(connection, PING_MS) || await connection.query("SELECT 1"),
   };
 }
 

@@ -7,9 +7,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { newId, withPrefix } from "../../src/core/id.ts";
 import type { ClaimedJob } from "../../src/core/lease.ts";
 import type { ClaimRequest, Store } from "../../src/store/store.ts";
-import { DONE, newJob, OUTCOMES, range } from "../../src/testing/suite/context.ts";
+import { DONE, FAILURE, newJob, OUTCOMES, range } from "../../src/testing/suite/context.ts";
 import { assertLean, openRig, type Rig } from "./plans.ts";
 import { describeRuns, everythingOfRuns } from "./plans_of_runs.ts";
 
@@ -31,6 +32,19 @@ const PLANNED = {
     where relkind = 'r' and relnamespace = 'dispatch'::regnamespace`,
 };
 
+/** What administrators do to a job, and to its dead letter. */
+async function administer({ jobs, deadLetters }: Store): Promise<void> {
+  const [{ id }] = await jobs.enqueue([newJob({ queue: "other" })]);
+  await jobs.cancel(id);
+  await jobs.retry(id);
+  const [{ lease }] = await jobs.claim(ask({ queues: ["other"] }));
+  await jobs.settle([{ lease, outcome: { kind: "dead", failure: FAILURE } }]);
+  const replayed = await deadLetters.replay(withPrefix("dlq", id), newId("job"));
+  await jobs.remove(id);
+  await jobs.cancel(replayed.id);
+  await jobs.remove(replayed.id);
+}
+
 /** Each kind of statement once, with no job to meet. */
 async function everything(store: Store): Promise<void> {
   const { jobs } = store;
@@ -45,6 +59,7 @@ async function everything(store: Store): Promise<void> {
   await jobs.get([lease.jobId]);
   await jobs.remove(lease.jobId);
   await jobs.prune({ completed: 1e9, failed: 1e9, cancelled: 1e9 }, 10);
+  await administer(store);
   await everythingOfRuns(store);
 }
 
@@ -149,6 +164,11 @@ for (const [when, prepare] of Object.entries(PLANNED)) {
       const { result, plans } = await watch(() => store.jobs.get(ids));
       assert(result.every((job) => job !== null));
       assertLean(plans, 100, 1);
+    });
+
+    it("what is done to one job reads that job", async () => {
+      const { plans } = await watch(() => administer(store));
+      assertLean(plans, 5, 5);
     });
 
     it("counts read no jobs", async () => {

@@ -175,9 +175,11 @@ export class PostgresJobs implements JobStore {
   }
 
   async prune(ages: RetentionAges, limit: number): Promise<number> {
-    await this.#fold();
     const states = (["completed", "failed", "cancelled"] as const).filter((s) => ages[s] !== null);
-    if (states.length === 0 || limit <= 0) return 0;
+    if (states.length === 0 || limit <= 0) {
+      await this.#fold();
+      return 0;
+    }
     const [{ pruned }] = await this.#database.query<{ pruned: number }>(this.#sql.prune, [
       this.#database.now,
       arrayOf(states.map((state) => FINAL[state])),

@@ -89,7 +89,8 @@ cross join lateral (
   else false end as removed`,
     replay: `select * from ${s}.replay($1::text::int8, $2::text::uuid, $3::text::uuid)`,
     prune:
-      `select ${s}.prune($1::text::int8, $2::text::text[], $3::text::int8[], $4::int4) as pruned`,
+      `select ${s}.prune($1::text::int8, $2::text::text[], $3::text::int8[], $4::int4) as pruned,
+  ${s}.fold()`,
     fold: `select ${s}.fold()`,
     get: `select r.* from unnest($1::text::uuid[]) i (id)
 cross join lateral (select * from ${s}.records r where r.id = i.id limit 1) r`,
