@@ -176,6 +176,21 @@ describe("the pipeline of a postgres:// URL", () => {
     await driver.close();
   });
 
+  it("has a connection listen that stands already", async () => {
+    await using database = await createDatabase();
+    const driver = await openPostgres(database.url);
+    const [{ pid }] = await driver.query<{ pid: number }>(PID);
+    const heard: string[] = [];
+    let listens = false;
+    driver.listen!("hints", (payload) => heard.push(payload), () => (listens = true));
+    await until(() => listens, "it listens");
+    assertEquals(await driver.pipeline!(true)(PID), [{ pid }]);
+    await driver.query("select pg_notify('hints', 'a')::text", []); // over another one
+    await until(() => heard.length > 0, "it hears");
+    assertEquals(heard, ["a"]);
+    await driver.close();
+  });
+
   it("has whoever stops listening wait for what is under way there", async () => {
     await using database = await createDatabase();
     const { driver, after, stop } = await listening(database.url);

@@ -44,6 +44,19 @@ describe("createPool()", () => {
     assertEquals(state.ended, 1);
   });
 
+  it("gives an idle one away for good, and opens another for who comes then", async () => {
+    const { pool, state } = setup({ max: 1 });
+    assertEquals(pool.take(), null);
+    await pool.use(id);
+    const taken = pool.take();
+    assertEquals(taken?.id, 0);
+    assertEquals(pool.take(), null);
+    assertEquals(await pool.use(id), 1);
+    pool.drop(taken!); // it has broken, but is the pool's no more
+    await pool.close();
+    assertEquals(state.ended, 1);
+  });
+
   it("serves who waits in the order in which they came", async () => {
     const { pool, state } = setup({ max: 1 });
     const served: number[] = [];
