@@ -104,11 +104,11 @@ export class Maintenance {
       if (turn === 0 && olderThanMs !== null) {
         await inBatches(() => store.deadLetters.purge({ olderThanMs }, PRUNE_BATCH));
       }
-      if (turn === 1 && keepMs !== null) {
+      if (turn === 2 && keepMs !== null) {
         await inBatches(() => store.events?.prune(keepMs, PRUNE_BATCH));
       }
     });
-    if (turn < 2) return;
+    if (turn !== 1) return;
     await this.#guard("look for runs that nobody serves", () => this.#warnOfUnserved());
   }
 
