@@ -10,37 +10,24 @@ export interface System {
   readonly unfinished: string;
 }
 
-export const dispatch: System = {
-  name: "Dispatch",
+/** One whose processes are a file of this folder. */
+const own = (name: string, file: string, unfinished: string): System => ({
+  name,
   command: (url) =>
     Promise.resolve([Deno.execPath(), [
       ...["run", "-A", "--quiet", "--no-check", "--import-map=scripts/npm_imports.json"],
-      ...["scripts/bench/postgres/dispatch.ts", url],
+      ...[`scripts/bench/postgres/${file}`, url],
     ]]),
-  unfinished: "select 1 from dispatch.jobs limit 1",
-};
+  unfinished,
+});
 
-/** The statements alone. */
-export const raw: System = {
-  name: "raw",
-  command: (url) =>
-    Promise.resolve([Deno.execPath(), [
-      ...["run", "-A", "--quiet", "--no-check", "--import-map=scripts/npm_imports.json"],
-      ...["scripts/bench/postgres/raw.ts", url],
-    ]]),
-  unfinished: "select 1 from raw where state <> 'completed' limit 1",
-};
+const JOBS = "select 1 from dispatch.jobs limit 1";
 
+export const dispatch = own("Dispatch", "dispatch.ts", JOBS);
 /** Dispatch as it runs workflows. */
-export const dispatchFlows: System = {
-  name: "Dispatch",
-  command: (url) =>
-    Promise.resolve([Deno.execPath(), [
-      ...["run", "-A", "--quiet", "--no-check", "--import-map=scripts/npm_imports.json"],
-      ...["scripts/bench/postgres/flows.ts", url],
-    ]]),
-  unfinished: "select 1 from dispatch.jobs limit 1",
-};
+export const dispatchFlows = own("Dispatch", "flows.ts", JOBS);
+/** The statements alone. */
+export const raw = own("raw", "raw.ts", "select 1 from raw where state <> 'completed' limit 1");
 
 /** A peer as it runs workflows. */
 export const flowPeer = (
