@@ -1,4 +1,4 @@
-import { HELD, NOW, PINNED, WAITING } from "./001_parts.ts";
+import { HELD, held, NOW, PINNED, WAITING } from "./001_parts.ts";
 
 /**
  * A job that is not due becomes ready. The cast keeps the planner off the index of those, where it
@@ -130,7 +130,7 @@ declare
 begin
   perform ${s}.lock_runs(p_ids, array(
     select i.id from unnest(p_ids, p_kinds) i (id, kind)
-      left join ${s}.jobs j on j.id = i.id and j.id = any (p_ids)
+      left join lateral (select j.cancel_requested from ${s}.jobs j where j.id = i.id offset 0) j on true
     where p_kinds is not null and (i.kind in ('cancel', 'retry', 'dead') or j.cancel_requested)));
   with changed as (
     update ${s}.jobs j set cancel_requested = false, state = 'w', run_at = t, updated_at = t
@@ -142,7 +142,7 @@ begin
   select array_agg(ord), array_agg(distinct queue) into undone, undone_in from changed;
   for item in select i.* from unnest(p_ids, p_tokens, p_kinds, p_steps, p_froms)
       i (id, token, kind, step, since)
-    join ${s}.jobs j on ${HELD} where i.step is not null and not j.cancel_requested loop
+    cross join ${held(s)} where i.step is not null and not j.cancel_requested loop
     if item.kind = 'retry' then
       perform ${s}.forget(p_now, item.id, array(select c.position from ${s}.steps c
         where c.run = item.id and (c.position = item.step or c.position >= item.since)));
@@ -181,6 +181,7 @@ declare
   ready_in text[];
   queues text[];
   falling uuid[];
+  leased uuid[];
   rest record;
 begin
   falling := array(select j.id from ${s}.jobs j where j.id = any (p_ids) and j.cancel_requested);
@@ -190,15 +191,16 @@ begin
     perform 1 from ${s}.jobs j where j.id = any (p_ids) order by j.id for update;
   end if;
   if p_runs is not null then
-    update ${s}.steps c set seq = a.seq
-    from unnest(p_runs, p_positions, p_seqs) a (run, position, seq), unnest(p_ids, p_tokens) i (id, token),
-      ${s}.jobs j
-    where ${HELD} and a.run = i.id and c.run = any (p_runs) and c.run = a.run and c.position = a.position
-      and c.seq is null and c.state <> 'o';
+    leased := array(select j.id from unnest(p_ids, p_tokens) i (id, token) cross join ${held(s)});
+    for k in 1 .. cardinality(p_runs) loop
+      update ${s}.steps c set seq = p_seqs[k]
+      where c.run = p_runs[k] and c.position = p_positions[k] and c.seq is null and c.state <> 'o'
+        and p_runs[k] = any (leased);
+    end loop;
   end if;
   insert into ${s}.flows as f (id, compensating, cause)
   select i.id, true, i.cause from unnest(p_ids, p_tokens, p_causes) i (id, token, cause)
-    join ${s}.jobs j on ${HELD} where i.cause is not null and not j.cancel_requested
+    cross join ${held(s)} where i.cause is not null and not j.cancel_requested
   on conflict (id) do update set compensating = true, cause = excluded.cause;
   -- A statement of its own: it sees what others wrote to open steps before they let go of the row.
   with input as (
@@ -210,7 +212,7 @@ begin
         where c.run = i.id and c.position = any (i.timed::int4[]))) end as due
     from unnest(p_ids, p_tokens, p_causes, p_deadlines, p_timed)
         with ordinality i (id, token, cause, deadline, timed, ord)
-      left join ${s}.flows f on f.id = i.id and f.id = any (p_ids)
+      left join lateral (select f.compensating from ${s}.flows f where f.id = i.id offset 0) f on true
   ), changed as (
     update ${s}.jobs j set run_at = i.due, updated_at = t,
       attempt = j.attempt - (i.cause is null)::int4,

@@ -1,13 +1,16 @@
-import { HELD, NOW, PINNED } from "./001_parts.ts";
+import { held, NOW, PINNED } from "./001_parts.ts";
 
-/** Results that were given to the code since the last write, of runs whose lease is held. */
+/**
+ * Results that were given to the code since the last write, of runs whose lease is held. One after the
+ * other: a join went through all of them for each step, 180,000 times for 300 of two writes.
+ */
 const accept = (s: string): string => `
-  if p_runs is not null then
-    update ${s}.steps c set seq = a.seq
-    from unnest(p_runs, p_tokens_of, p_places, p_seqs_of) a (run, token, position, seq), ${s}.jobs j
-    where j.id = any (p_runs) and j.id = a.run and j.token = a.token and j.state::text = 'r'
-      and c.run = any (p_runs) and c.run = a.run and c.position = a.position and c.seq is null and c.state <> 'o';
-  end if;`;
+  for k in 1 .. coalesce(cardinality(p_runs), 0) loop
+    update ${s}.steps c set seq = p_seqs_of[k]
+    where c.run = p_runs[k] and c.position = p_places[k] and c.seq is null and c.state <> 'o'
+      and exists (select 1 from ${s}.jobs j
+        where j.id = p_runs[k] and j.token = p_tokens_of[k] and j.state::text = 'r');
+  end loop;`;
 
 /**
  * What runs write under their leases. Both lock the rows of the jobs first, in the order of their
@@ -34,7 +37,7 @@ begin
     from unnest(p_ids, p_tokens, p_positions, p_names, p_kinds, p_states, p_attempts, p_results,
         p_failures, p_delays, p_seqs, p_elapsed, p_children) with ordinality
         i (id, token, position, name, kind, state, attempt, result, failure, delay, seq, elapsed, child, ord)
-      left join ${s}.jobs j on ${HELD}
+      left join ${held(s)} on true
   ), written as (
     insert into ${s}.steps as c (run, child, started_at, ended_at, until, position, seq, attempt,
       state, kind, name, result, failure)
