@@ -20,10 +20,10 @@ export const PINNED_BATCH = `${PINNED} set enable_hashjoin = on set enable_nestl
 export const NOW = `coalesce(p_now, (extract(epoch from clock_timestamp()) * 1000)::int8)`;
 
 /**
- * The job of the lease `i`, where that is held: a probe for each row of a batch. As a join it went
- * through half of the batch for each row.
+ * The job `j` of the lease `i`, where {@link HELD} is true of them: a probe for each row of a batch. As
+ * a join it went through half of the batch for each row.
  */
-export const held = (s: string): string =>
+export const heldJob = (s: string): string =>
   `lateral (
       select j.id, j.cancel_requested from ${s}.jobs j
       where j.id = i.id and j.token = i.token and j.state::text = 'r' offset 0) j`;

@@ -1,4 +1,4 @@
-import { HELD, held, NOW, PINNED, WAITING } from "./001_parts.ts";
+import { HELD, heldJob, NOW, PINNED, WAITING } from "./001_parts.ts";
 
 /**
  * A job that is not due becomes ready. The cast keeps the planner off the index of those, where it
@@ -142,7 +142,7 @@ begin
   select array_agg(ord), array_agg(distinct queue) into undone, undone_in from changed;
   for item in select i.* from unnest(p_ids, p_tokens, p_kinds, p_steps, p_froms)
       i (id, token, kind, step, since)
-    cross join ${held(s)} where i.step is not null and not j.cancel_requested loop
+    cross join ${heldJob(s)} where i.step is not null and not j.cancel_requested loop
     if item.kind = 'retry' then
       perform ${s}.forget(p_now, item.id, array(select c.position from ${s}.steps c
         where c.run = item.id and (c.position = item.step or c.position >= item.since)));
@@ -191,7 +191,9 @@ begin
     perform 1 from ${s}.jobs j where j.id = any (p_ids) order by j.id for update;
   end if;
   if p_runs is not null then
-    leased := array(select j.id from unnest(p_ids, p_tokens) i (id, token) cross join ${held(s)});
+    leased := array(select j.id from unnest(p_ids, p_tokens) i (id, token) cross join ${
+  heldJob(s)
+});
     for k in 1 .. cardinality(p_runs) loop
       update ${s}.steps c set seq = p_seqs[k]
       where c.run = p_runs[k] and c.position = p_positions[k] and c.seq is null and c.state <> 'o'
@@ -200,7 +202,7 @@ begin
   end if;
   insert into ${s}.flows as f (id, compensating, cause)
   select i.id, true, i.cause from unnest(p_ids, p_tokens, p_causes) i (id, token, cause)
-    cross join ${held(s)} where i.cause is not null and not j.cancel_requested
+    cross join ${heldJob(s)} where i.cause is not null and not j.cancel_requested
   on conflict (id) do update set compensating = true, cause = excluded.cause;
   -- A statement of its own: it sees what others wrote to open steps before they let go of the row.
   with input as (

@@ -1,4 +1,4 @@
-import { held, NOW, PINNED } from "./001_parts.ts";
+import { heldJob, NOW, PINNED } from "./001_parts.ts";
 
 /**
  * Results that were given to the code since the last write, of runs whose lease is held. One after the
@@ -37,7 +37,7 @@ begin
     from unnest(p_ids, p_tokens, p_positions, p_names, p_kinds, p_states, p_attempts, p_results,
         p_failures, p_delays, p_seqs, p_elapsed, p_children) with ordinality
         i (id, token, position, name, kind, state, attempt, result, failure, delay, seq, elapsed, child, ord)
-      left join ${held(s)} on true
+      left join ${heldJob(s)} on true
   ), written as (
     insert into ${s}.steps as c (run, child, started_at, ended_at, until, position, seq, attempt,
       state, kind, name, result, failure)
