@@ -69,6 +69,22 @@ describe("postgresStore() between connections", () => {
     assertEquals([completed, retrying, running], [2000, 1000, 0]);
   });
 
+  it("jobs whose claim was under way when their queue got a limit count at the next rescue", async () => {
+    await using t = await open();
+    await t.store.jobs.enqueue(Array.from({ length: 6 }, () => newJob()));
+    await t.store.queues.configure("other", { concurrency: 1 });
+    await t.driver.transaction(async (tx) => {
+      const taken = await tx.query(
+        `select * from dispatch.claim(null, 'w', '{default}', '{mail}', 2, 60000, false, 2)`,
+      );
+      assertEquals(taken.length, 1);
+      await t.store.queues.configure("default", { concurrency: 3 });
+    });
+    assertEquals(await t.store.jobs.rescue(10), []);
+    assertEquals((await t.store.jobs.claim(claim)).length, 1);
+    assertEquals((await t.store.jobs.claim(claim)).length, 0);
+  });
+
   it("a unique key waits for a rival that is not committed, and is free when that rolls back", async () => {
     await using t = await open();
     const key = { uniqueKey: "invoice-7" };

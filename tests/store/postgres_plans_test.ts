@@ -78,6 +78,16 @@ for (const [when, prepare] of Object.entries(PLANNED)) {
 
     let claimed: ClaimedJob[];
 
+    it("a new job looks whether it runs already, by its id", async () => {
+      const many = (queue: string) => range(100).map(() => newJob({ queue }));
+      const calls = [[newJob()], many("many"), [...many("many"), ...many("more")]];
+      for (const call of [...calls, [newJob({ uniqueKey: "k" })]]) {
+        const { result, plans } = await watch(() => store.jobs.enqueue(call));
+        assertEquals(result.length, call.length);
+        assertLean(plans, call.length, call.length);
+      }
+    });
+
     it("a claim of one name in one queue is one ordered probe: nothing is sorted", async () => {
       const { result, plans } = await watch(() => store.jobs.claim(ask()));
       assertEquals(result.length, 100);
@@ -109,6 +119,19 @@ for (const [when, prepare] of Object.entries(PLANNED)) {
       const { result, plans } = await watch(() => store.jobs.claim(ask({ names: ["a", "b"] })));
       assertEquals(result, []);
       assertLean(plans, 2, 1);
+    });
+
+    it("what runs in a queue with a limit is counted without reading what else runs", async () => {
+      const asked = ask({ queues: ["q5"], names: ["sms"], limit: 2 });
+      assertEquals((await store.jobs.claim(asked)).length, 2);
+      const limit = await watch(() => store.queues.configure("q5", { concurrency: 3 }));
+      assertLean(limit.plans, claimed.length + 2, 1);
+      const { plans } = await watch(async () => {
+        assertEquals((await store.jobs.claim(asked)).length, 1);
+        assertEquals((await store.jobs.claim(asked)).length, 0);
+        assertEquals(await store.jobs.nextDue(["q5"], ["sms"]), null);
+      });
+      assertLean(plans, 10, 1);
     });
 
     it("leases are extended by their ids", async () => {

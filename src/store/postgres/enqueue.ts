@@ -31,12 +31,12 @@ export async function enqueue(
     ? (jobs.length === 1 ? one : alike)(sql, now, jobs, takeTurn())
     : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
   try {
-    const [{ t }] = await executor.query<{ t: number }>(text, params);
-    return jobs.map((job) => newRecord(job, t));
+    const [moment] = await executor.query<{ t: number }>(text, params);
+    if (moment !== undefined) return jobs.map((job) => newRecord(job, moment.t));
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
   }
+  return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
 }
 
 /**

@@ -1,3 +1,5 @@
+import { unfinished } from "./migrations/001_parts.ts";
+
 /** The texts of the statements for runs and events, built once for each store. */
 export function runStatements(s: string) {
   const step = (c: string) =>
@@ -83,7 +85,7 @@ order by r.id desc limit $5::int4 offset $6::int4`,
   select name, 1 as n from ${s}.jobs where state = 'r' and name like 'workflow/%'
   union all ${waiting("true", "true")}) c
 union all select 'compensating', count(*)::int4 from ${s}.flows f
-  where f.compensating and (select j.id from ${s}.jobs j where j.id = f.id) is not null
+  where f.compensating and ${unfinished(s, "j.id", "f.id")} is not null
 union all select case state when 'c' then 'completed' when 'd' then 'failed' else 'cancelled' end,
   count(*)::int4 from ${s}.finished where name like 'workflow/%' group by state`,
     compensate: `select * from ${s}.compensate($1::text::int8, $2::text::uuid)`,

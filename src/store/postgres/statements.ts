@@ -5,19 +5,25 @@ export function statements(s: string) {
   const columns = `(id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
     state, queue, name, payload, unique_key, labels)`;
   const now = "coalesce($1::text::int8, (extract(epoch from clock_timestamp()) * 1000)::int8)";
+  // A job that runs already is not added once more; the index of those that wait finds the others.
+  const runs = (ids: string) =>
+    `exists (select 1 from ${s}.jobs r where r.state = 'r' and r.id ${ids})`;
+  // The identifiers are read once: that takes four times as long as to look for them.
+  const given = "given as materialized (select $2::text::uuid[] as ids)";
+  const noneRuns = `where not ${runs("= any ((select ids from given)::uuid[])")}`;
   // A column that is the same for all jobs is sent once: unnest fills up with nulls.
-  const enqueue = (rest: string, then: string) => `
-with first as materialized (
+  const enqueue = (which: { all?: string; each?: string }, rest: string, then: string) => `
+with ${given}, first as materialized (
   select ${now} as t, ($3::text::text[])[1] as name, ($4::text::text[])[1] as queue,
     ($5::text::int4[])[1] as priority, ($7::text::int4[])[1] as max_retries,
-    ($8::text::int8[])[1] as timeout_ms, ($9::text::int8[])[1] as delay
+    ($8::text::int8[])[1] as timeout_ms, ($9::text::int8[])[1] as delay ${which.all ?? ""}
 ), jobs as (
   select i.id, coalesce(i.run_at, t + coalesce(i.delay, f.delay)) as run_at, t, i.payload,
     coalesce(i.name, f.name) as name, coalesce(i.queue, f.queue) as queue,
     coalesce(i.priority, f.priority) as priority, i.unique_key, i.labels,
     coalesce(i.max_retries, f.max_retries) as max_retries,
     coalesce(i.timeout_ms, f.timeout_ms) as timeout_ms
-  from first f, unnest($2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::int4[],
+  from given, first f, unnest(given.ids, $3::text::text[], $4::text::text[], $5::text::int4[],
     $6::text::text[], $7::text::int4[], $8::text::int8[], $9::text::int8[], $10::text::int8[],
     $11::text::text[], $12::text::text[])
     i (id, name, queue, priority, payload, max_retries, timeout_ms, delay, run_at, unique_key, labels)
@@ -25,7 +31,7 @@ with first as materialized (
   insert into ${s}.jobs ${columns}
   select id, run_at, timeout_ms, t, t, priority, max_retries,
     case when run_at <= t then 'w' else 'f' end, queue, name, payload, unique_key, labels
-  from jobs
+  from jobs ${which.each ?? ""}
   ${rest}
 ), told as (
   insert into ${s}.tallies (queue, state, n) ${then}`;
@@ -34,10 +40,10 @@ with added as (
   insert into ${s}.jobs ${columns}
   select $2::text::uuid, t + $9::text::int8, $8::text::int8, t, t, $6::int4, $7::int4,
     case when $9::text::int8 <= 0 then 'w' else 'f' end, $5::text, $4::text, $3::text, null, null
-  from (select ${now} as t) moment
+  from (select ${now} as t) moment where not ${runs("= $2::text::uuid")}
   returning created_at
 ), told as (
-  insert into ${s}.tallies (queue, state, n) values ($5::text, 'p', 1)
+  insert into ${s}.tallies (queue, state, n) select $5::text, 'p', 1 from added
 ) select created_at as t${rest} from added`;
   return {
     /** A single job, with nothing unusual; nobody is told. */
@@ -45,21 +51,23 @@ with added as (
     enqueueAndTell: enqueueOne(", (select pg_notify($10::text, $5::text)::text) as told"),
     /** Jobs that differ in nothing but payload: 50 of them in two thirds of the time. */
     enqueueAlike: `
-with moment as materialized (select ${now} as t), added as (
+with ${given}, moment as materialized (select ${now} as t ${noneRuns}), added as (
   insert into ${s}.jobs ${columns}
   select i.id, t + $9::text::int8, $8::text::int8, t, t, $6::int4, $7::int4,
     case when $9::text::int8 <= 0 then 'w' else 'f' end, $5::text, $4::text, i.payload, null, null
-  from moment, unnest($2::text::uuid[], $3::text::text[]) i (id, payload)
+  from moment, given, unnest(given.ids, $3::text::text[]) i (id, payload)
 ), told as (
-  insert into ${s}.tallies (queue, state, n) values ($5::text, 'p', $11::int4)
+  insert into ${s}.tallies (queue, state, n) select $5::text, 'p', $11::int4 from moment
 ) select t, (select pg_notify($10::text, $5::text)::text where $10::text is not null) as told
 from moment`,
     enqueue: enqueue(
+      { all: noneRuns },
       "",
-      `select q, 'p', n from unnest($13::text::text[], $14::text::int8[]) c (q, n)
+      `select q, 'p', n from first, unnest($13::text::text[], $14::text::int8[]) c (q, n)
 ) select t from first`,
     ),
     enqueueUnique: enqueue(
+      { each: `where not ${runs("= jobs.id")}` },
       "on conflict do nothing returning id, queue",
       `select queue, 'p', count(*) from added group by queue
 ) select t, (select string_agg(id::text, ',') from added) as added from first`,
@@ -85,7 +93,7 @@ cross join lateral (
     cancel: `select * from ${s}.cancel_job($1::text::int8, $2::text::uuid)`,
     retry: `select * from ${s}.retry_job($1::text::int8, $2::text::uuid)`,
     remove: `select case when not exists (select 1 from ${s}.jobs j
-  where j.id = $1::text::uuid and j.name like 'workflow/%') then ${s}.remove($1::text::uuid)
+  where j.id = $1::text::uuid and j.state <> 'r' and j.name like 'workflow/%') then ${s}.remove($1::text::uuid)
   else false end as removed`,
     replay: `select * from ${s}.replay($1::text::int8, $2::text::uuid, $3::text::uuid)`,
     prune:
@@ -101,10 +109,13 @@ cross join lateral (select * from ${s}.records r where r.id = i.id limit 1) r`,
   having sum(n) <> 0
   union all select name, null, 0 from ${s}.queues where paused or concurrency is not null
 ) q left join ${s}.queues s on s.name = q.name order by q.name`,
-    configure: `insert into ${s}.queues as q (name, paused, concurrency)
-values ($1::text, coalesce($2::bool, false), $4::int4)
-on conflict (name) do update set paused = coalesce($2::bool, q.paused),
-  concurrency = case when $3::bool then $4::int4 else q.concurrency end`,
+    configure: `with configured as (
+  insert into ${s}.queues as q (name, paused, concurrency)
+  values ($1::text, coalesce($2::bool, false), $4::int4)
+  on conflict (name) do update set paused = coalesce($2::bool, q.paused),
+    concurrency = case when $3::bool then $4::int4 else q.concurrency end
+  returning q.name, q.concurrency
+) select ${s}.limit_running(array[name])::text from configured where concurrency is not null`,
     letter: `select * from ${s}.letters where id = $1::text::uuid`,
     letters: `select * from ${s}.letters where ${LETTERS}
   and ($6::text is null or (failed_at, id) < ($6::text::int8, $7::text::uuid))
@@ -113,18 +124,17 @@ order by failed_at desc, id desc limit $8::int4 offset $9::int4`,
     purgeLetters: `delete from ${s}.letters where ctid = any (array(
   select ctid from ${s}.letters where ${LETTERS}
   order by failed_at limit $6::int4 for update skip locked)) returning 1 as one`,
-    /** A page of jobs, out of the one table that has jobs in that state, or out of both. */
+    /** A page of jobs, out of where jobs in that state are, or out of everywhere. */
     list: (state: keyof typeof IN_STATE | undefined) => {
-      const [from, where] = state === undefined ? ["", "true"] : IN_STATE[state];
-      // Those that run are few: all of them are read, rather than looked for among a million that wait.
-      const rows = state === "running"
-        ? `(select * from ${s}.jobs where state = 'r' offset 0) running`
-        : `${s}.${from}`;
-      const found = from === "" ? `${s}.records` : `(
-  select id from ${rows} where ${where} and ${JOBS} order by id desc limit $4::int4 offset $5::int4)`;
-      return from === ""
-        ? `select * from ${found} where ${JOBS} order by id desc limit $4::int4 offset $5::int4`
-        : `select r.* from ${found} f
+      const ids = ([from, where]: readonly [string, string], page: string) =>
+        `(select id from ${s}.${from} where ${where} and ${JOBS} order by id desc ${page})`;
+      const page = "limit $4::int4 offset $5::int4";
+      const found = state !== undefined
+        ? ids(IN_STATE[state], page)
+        : `(select id from (${
+          ANYWHERE.map((place) => ids(place, "limit $4::int4 + $5::int4")).join(" union all ")
+        }) a order by id desc ${page})`;
+      return `select r.* from ${found} f
 cross join lateral (select * from ${s}.records r where r.id = f.id limit 1) r order by r.id desc`;
     },
   };
@@ -140,6 +150,9 @@ const LETTERS = `($2::text is null or queue = $2::text) and ($3::text is null or
   and ($4::bool is null or (replayed_at is not null) = $4::bool)
   and ($5::text is null or failed_at < $5::text::int8
     + coalesce($1::text::int8, (extract(epoch from clock_timestamp()) * 1000)::int8))`;
+
+/** Where jobs are: each in one of these. */
+const ANYWHERE = [["jobs", "state <> 'r'"], ["jobs", "state = 'r'"], ["finished", "true"]] as const;
 
 /** Which table has the jobs of a state, and which of its rows they are. */
 const IN_STATE = {

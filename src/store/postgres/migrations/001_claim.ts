@@ -18,7 +18,7 @@ const take = (s: string, select: string): string => `
       with taken as (
         update ${s}.jobs j set state = 'r', token = greatest(j.token + 1, claim.token),
           attempt = j.attempt + 1, worker_id = p_worker, started_at = t, heartbeat_at = t,
-          updated_at = t, lease_until = t + p_lease_ms
+          updated_at = t, lease_until = t + p_lease_ms, limited = max_running is not null
         where j.ctid = any (array(${select}))
         returning j.retry_count, case
           when (j.priority, j.token, j.name, j.queue) = (0, claim.token, p_names[1], p_queues[1])
@@ -96,7 +96,7 @@ begin
     free := room;
     if max_running is not null then
       select least(room, max_running - count(*)) into free
-        from ${s}.jobs j where j.queue = q and j.state = 'r';
+        from ${s}.jobs j where j.queue = q and j.limited and j.state = 'r';
       continue when free <= 0;
     end if;
     update ${s}.jobs j set state = case when j.crashes >= p_suspect_at then 's' else 'w' end::"char"
@@ -145,6 +145,17 @@ ${
   end if;
 end $$;
 
+-- Has what runs in queues that were given a limit meanwhile count. Claims see to that for what they
+-- take; but one that is under way while the limit is set does not know of it.
+create function ${s}.limit_running(p_queues text[]) returns void
+language plpgsql ${PINNED} as $$
+begin
+  if cardinality(p_queues) > 0 then
+    update ${s}.jobs j set limited = true
+    where j.state = 'r' and not j.limited and j.queue = any (p_queues);
+  end if;
+end $$;
+
 -- Milliseconds until a job is due, 0 where one is ready, null where none waits.
 create function ${s}.next_due(p_now int8, p_queues text[], p_names text[], p_suspect_at int4)
 returns int8 language plpgsql ${PINNED} as $$
@@ -163,7 +174,7 @@ begin
           and j.state = 'f' and j.crashes < p_suspect_at order by j.run_at limit 1)
       ) d
     where s.paused is not true and (s.concurrency is null or s.concurrency > (
-      select count(*) from ${s}.jobs r where r.queue = q.name and r.state = 'r'))
+      select count(*) from ${s}.jobs r where r.queue = q.name and r.limited and r.state = 'r'))
   );
 end $$;
 `;

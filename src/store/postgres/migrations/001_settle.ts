@@ -4,7 +4,7 @@ import { finish, HELD, letters, NOW, PINNED, PINNED_BATCH, WAITING } from "./001
 const end = (s: string, result: string): string => `
     with deleted as (
       delete from ${s}.jobs j
-      where j.id = any (p_ids) and j.state::text = 'r'
+      where j.id = any (p_ids) and j.state = 'r'
         and j.token = p_tokens[width_bucket(j.id, p_firsts)]
       returning j.*
     ), ended as (
@@ -156,20 +156,24 @@ begin
     select j.id from ${s}.jobs j where j.state = 'r' and j.lease_until <= t
     limit p_limit for update skip locked
   ) e;
+  perform ${s}.limit_running(array(
+    select q.name from ${s}.queues q where q.concurrency is not null));
   if ids is null then
     return;
   end if;
-  update ${s}.jobs j set crashes = j.crashes + 1 where j.id = any (ids);
+  update ${s}.jobs j set crashes = j.crashes + 1 where j.id = any (ids) and j.state = 'r';
   with ended as (
     delete from ${s}.jobs j
-    where j.id = any (ids) and (j.cancel_requested or j.crashes >= p_max_crashes)
+    where j.id = any (ids) and j.state = 'r'
+      and (j.cancel_requested or j.crashes >= p_max_crashes)
     returning j.*, case when j.cancel_requested then 'x' else 'd' end::"char" as final,
       case when j.cancel_requested then j.failure else p_failure end as new_failure,
       null::text as new_result
   ), ${finish(s)}, ${letters(s)}, waiting as (
     update ${s}.jobs j set run_at = t, updated_at = t,
       state = case when j.crashes >= p_max_crashes - 1 then 's' else 'w' end::"char"
-    where j.id = any (ids) and not (j.cancel_requested or j.crashes >= p_max_crashes)
+    where j.id = any (ids) and j.state = 'r'
+      and not (j.cancel_requested or j.crashes >= p_max_crashes)
     returning j.queue, j.retry_count
   )
   insert into ${s}.tallies (queue, state, n)

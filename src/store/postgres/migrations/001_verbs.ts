@@ -1,24 +1,34 @@
-import { finish, NOW, PINNED, WAITING } from "./001_parts.ts";
+import { finish, NOW, PINNED, PINNED_BY_ID, WAITING, withId } from "./001_parts.ts";
 
 /**
  * What administrators do. Each function returns the job as it is then, or nothing where the job does
  * not exist or its state does not allow it; the row is locked before its state is read.
  */
 export const verbs = (s: string): string => `
+-- Locks an unfinished job. Returns its state.
+create function ${s}.lock_job(p_id uuid) returns "char"
+language plpgsql ${PINNED_BY_ID} as $$
+declare
+  found_in "char";
+begin
+  select j.state into found_in from ${s}.jobs j where ${withId("= p_id")} for update;
+  return found_in;
+end $$;
+
 create function ${s}.cancel(p_now int8, p_id uuid) returns setof ${s}.records
 language plpgsql ${PINNED} as $$
 declare
   t int8 := ${NOW};
-  found_in "char";
+  found_in "char" := ${s}.lock_job(p_id);
 begin
-  select j.state into found_in from ${s}.jobs j where j.id = p_id for update;
   if found_in is null then
     return;
   elsif found_in = 'r' then
-    update ${s}.jobs j set cancel_requested = true, updated_at = t where j.id = p_id;
+    update ${s}.jobs j set cancel_requested = true, updated_at = t
+    where j.id = p_id and j.state = 'r';
   else
     with ended as (
-      delete from ${s}.jobs j where j.id = p_id
+      delete from ${s}.jobs j where j.id = p_id and j.state <> 'r'
       returning j.*, 'x'::"char" as final, j.failure as new_failure, null::text as new_result
     ), ${finish(s)}
     insert into ${s}.tallies (queue, state, n)
@@ -31,9 +41,8 @@ create function ${s}.retry(p_now int8, p_id uuid) returns setof ${s}.records
 language plpgsql ${PINNED} as $$
 declare
   t int8 := ${NOW};
-  found_in "char";
+  found_in "char" := ${s}.lock_job(p_id);
 begin
-  select j.state into found_in from ${s}.jobs j where j.id = p_id for update;
   if found_in is not null then
     with again as (
       update ${s}.jobs j set retry_count = 0, crashes = 0, failure = null, run_at = t,

@@ -1,4 +1,13 @@
-import { HELD, heldJob, NOW, PINNED, WAITING } from "./001_parts.ts";
+import {
+  HELD,
+  heldJob,
+  NOW,
+  PINNED,
+  PINNED_BY_ID,
+  unfinished,
+  WAITING,
+  withId,
+} from "./001_parts.ts";
 
 /**
  * A job that is not due becomes ready. The cast keeps the planner off the index of those, where it
@@ -7,7 +16,7 @@ import { HELD, heldJob, NOW, PINNED, WAITING } from "./001_parts.ts";
 export const wake = (s: string, id: string): string => `
   update ${s}.jobs j set run_at = t, updated_at = t,
     state = case when j.crashes >= p_suspect_at then 's' else 'w' end::"char"
-  where j.id = ${id} and j.state::text = 'f' and j.run_at > t`;
+  where j.id = ${id} and j.state <> 'r' and j.state::text = 'f' and j.run_at > t`;
 
 /** Jobs that were counted as running wait; `changed` has their queues and retries. */
 const nowWaiting = (s: string): string => `
@@ -27,6 +36,13 @@ const nowWaiting = (s: string): string => `
  * (`lock_runs`): two that locked them as they came to them would wait for each other.
  */
 export const ends = (s: string): string => `
+-- Locks those of some jobs that are unfinished, in the order of their ids.
+create function ${s}.lock_jobs(p_ids uuid[]) returns void
+language plpgsql ${PINNED_BY_ID} as $$
+begin
+  perform 1 from ${s}.jobs j where ${withId("= any (p_ids)")} order by j.id for update;
+end $$;
+
 -- Locks runs, their parents, and the trees below those that are to fall.
 create function ${s}.lock_runs(p_ids uuid[], p_falling uuid[]) returns void
 language plpgsql ${PINNED} as $$
@@ -38,10 +54,8 @@ begin
         cross join lateral (select c.id from ${s}.flows c where c.parent = t.id offset 0) f
     ) select id from tree);
   end if;
-  perform 1 from ${s}.jobs j where j.id = any (array(
-      select i.id from unnest(p_ids) i (id) union
-      select (select f.parent from ${s}.flows f where f.id = i.id) from unnest(p_ids) i (id)))
-    order by j.id for update;
+  perform ${s}.lock_jobs(array(select i.id from unnest(p_ids) i (id) union
+    select (select f.parent from ${s}.flows f where f.id = i.id) from unnest(p_ids) i (id)));
 end $$;
 
 create function ${s}.run_ended() returns trigger language plpgsql as $$
@@ -57,7 +71,7 @@ begin
     update ${s}.flows f set compensating = false where f.id = new.id;
   end if;
   if flow.parent_position is not null then
-    perform 1 from ${s}.jobs j where j.id = flow.parent for update;
+    perform ${s}.lock_job(flow.parent);
     update ${s}.steps p set ended_at = t, until = null,
       state = case new.state when 'c' then 'c' else 'd' end::"char",
       result = case new.state when 'c' then new.result end,
@@ -88,7 +102,7 @@ create trigger run_ended after insert on ${s}.finished
 -- A run that was removed or pruned; one that is retried has gone back to jobs in the same statement.
 create function ${s}.run_gone() returns trigger language plpgsql as $$
 begin
-  if not exists (select 1 from ${s}.jobs j where j.id = old.id) then
+  if not exists ${unfinished(s, "1", "old.id")} then
     delete from ${s}.steps where run = old.id;
     delete from ${s}.events where run = old.id;
     delete from ${s}.flows where id = old.id;
@@ -130,7 +144,8 @@ declare
 begin
   perform ${s}.lock_runs(p_ids, array(
     select i.id from unnest(p_ids, p_kinds) i (id, kind)
-      left join lateral (select j.cancel_requested from ${s}.jobs j where j.id = i.id offset 0) j on true
+      left join lateral (select j.cancel_requested from ${s}.jobs j
+        where j.id = i.id and j.state = 'r' offset 0) j on true
     where p_kinds is not null and (i.kind in ('cancel', 'retry', 'dead') or j.cancel_requested)));
   with changed as (
     update ${s}.jobs j set cancel_requested = false, state = 'w', run_at = t, updated_at = t
@@ -164,7 +179,7 @@ begin
   return query select distinct null::int4, null::int4, q.queue, null::int4 from (
     select unnest(undone_in) as queue
     union all select j.queue from ${s}.flows f
-      cross join lateral (select p.queue from ${s}.jobs p where p.id = f.parent offset 0) j
+      cross join lateral ${unfinished(s, "j.queue", "f.parent")} j
       where f.id = any (p_ids)) q;
 end $$;
 
@@ -184,11 +199,12 @@ declare
   leased uuid[];
   rest record;
 begin
-  falling := array(select j.id from ${s}.jobs j where j.id = any (p_ids) and j.cancel_requested);
+  falling := array(select j.id from ${s}.jobs j where j.id = any (p_ids) and j.state = 'r'
+    and j.cancel_requested);
   if cardinality(falling) > 0 then
     perform ${s}.lock_runs(p_ids, falling);
   else
-    perform 1 from ${s}.jobs j where j.id = any (p_ids) order by j.id for update;
+    perform 1 from ${s}.jobs j where j.id = any (p_ids) and j.state = 'r' order by j.id for update;
   end if;
   if p_runs is not null then
     leased := array(select j.id from unnest(p_ids, p_tokens) i (id, token) cross join ${
@@ -253,9 +269,9 @@ declare
   ending uuid[];
 begin
   update ${s}.jobs j set cancel_requested = false
-  where j.id = any (array(select r.id from ${s}.jobs r where r.state = 'r' and r.lease_until <= t
-    and r.cancel_requested and r.name like 'workflow/%'
-    and (select f.compensating from ${s}.flows f where f.id = r.id)));
+  where j.state = 'r' and j.id = any (array(select r.id from ${s}.jobs r
+    where r.state = 'r' and r.lease_until <= t and r.cancel_requested and r.name like 'workflow/%'
+      and (select f.compensating from ${s}.flows f where f.id = r.id)));
   ending := array(select j.id from ${s}.jobs j where j.state = 'r' and j.lease_until <= t
     and j.name like 'workflow/%' and (j.cancel_requested or j.crashes + 1 >= p_max_crashes));
   if cardinality(ending) > 0 then

@@ -1,4 +1,4 @@
-import { NOW, PINNED } from "./001_parts.ts";
+import { NOW, PINNED, unfinished } from "./001_parts.ts";
 import { wake } from "./002_ends.ts";
 
 /** How events reach the steps that wait for them. */
@@ -45,13 +45,11 @@ begin
     perform pg_advisory_xact_lock(lock_id);
   end loop;
   -- All of them at once, in the order of their ids, as everybody does. Nobody begins to wait meanwhile.
-  perform 1 from ${s}.jobs j where j.id = any (array(
-      select unnest(p_runs) union
-      select w.run from unnest(p_runs, p_names, p_keys) i (run, name, key)
-        cross join lateral (select s.run from ${s}.waits s
-          where s.name = i.name and s.key = coalesce(i.key, '') offset 0) w
-        where i.run is null))
-    order by j.id for update;
+  perform ${s}.lock_jobs(array(select unnest(p_runs) union
+    select w.run from unnest(p_runs, p_names, p_keys) i (run, name, key)
+      cross join lateral (select s.run from ${s}.waits s
+        where s.name = i.name and s.key = coalesce(i.key, '') offset 0) w
+      where i.run is null));
   for i in 1 .. cardinality(p_ids) loop
     ord := i; refused := null; wake := null;
     select v.id, v.created_at, v.delivered, v.key, v.payload into kept from (
@@ -62,7 +60,7 @@ begin
           = coalesce(p_runs[i], '00000000-0000-0000-0000-000000000000'))
     ) v limit 1;
     if not found then
-      if p_runs[i] is not null and not exists (select 1 from ${s}.jobs j where j.id = p_runs[i]) then
+      if p_runs[i] is not null and not exists ${unfinished(s, "1", "p_runs[i]")} then
         refused := coalesce((select r.state from ${s}.records r where r.id = p_runs[i]), 'unknown');
         return next;
         continue;
@@ -80,7 +78,7 @@ begin
           ${wake(s, "target.run")} returning j.queue into woken_in;
           if not found then -- it executes, and may look what has come
             select j.queue into woken_in from ${s}.jobs j
-              where j.id = target.run and j.state::text = 'r';
+              where j.id = target.run and j.state = 'r';
           end if;
           if found then
             woken := woken || woken_in;
@@ -110,7 +108,7 @@ begin
     delete from ${s}.events v where v.ctid = any (array(
       select o.ctid from ${s}.events o
       where o.created_at < t - p_keep
-        and (select j.id from ${s}.jobs j where j.id = o.run) is null
+        and ${unfinished(s, "j.id", "o.run")} is null
       order by o.created_at limit p_limit for update skip locked))
     returning 1
   )

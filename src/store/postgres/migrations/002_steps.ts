@@ -9,7 +9,7 @@ const accept = (s: string): string => `
     update ${s}.steps c set seq = p_seqs_of[k]
     where c.run = p_runs[k] and c.position = p_places[k] and c.seq is null and c.state <> 'o'
       and exists (select 1 from ${s}.jobs j
-        where j.id = p_runs[k] and j.token = p_tokens_of[k] and j.state::text = 'r');
+        where j.id = p_runs[k] and j.token = p_tokens_of[k] and j.state = 'r');
   end loop;`;
 
 /**
@@ -31,7 +31,7 @@ declare
   t int8 := ${NOW};
   answer text;
 begin
-  perform 1 from ${s}.jobs j where j.id = any (p_ids) order by j.id for share;
+  perform 1 from ${s}.jobs j where j.id = any (p_ids) and j.state = 'r' order by j.id for share;
   with input as (
     select i.*, j.id is not null and not (i.child is not null and j.cancel_requested) as held
     from unnest(p_ids, p_tokens, p_positions, p_names, p_kinds, p_states, p_attempts, p_results,
@@ -110,11 +110,11 @@ begin
     order by 1 loop
     perform pg_advisory_xact_lock_shared(lock_id);
   end loop;
-  perform 1 from ${s}.jobs j where j.id = any (p_ids) order by j.id for share;
+  perform 1 from ${s}.jobs j where j.id = any (p_ids) and j.state = 'r' order by j.id for share;
   ${accept(s)}
   for i in 1 .. cardinality(p_ids) loop
     select j.created_at into job from ${s}.jobs j
-      where j.id = p_ids[i] and j.token = p_tokens[i] and j.state::text = 'r';
+      where j.id = p_ids[i] and j.token = p_tokens[i] and j.state = 'r';
     continue when not found;
     select * into c from ${s}.steps x where x.run = p_ids[i] and x.position = p_positions[i];
     if not found then

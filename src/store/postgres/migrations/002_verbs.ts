@@ -59,20 +59,16 @@ create function ${s}.compensate(p_now int8, p_id uuid) returns setof ${s}.runs
 language plpgsql ${PINNED} as $$
 declare
   t int8 := ${NOW};
-  found_in "char";
 begin
-  select j.state into found_in from ${s}.jobs j
-  where j.id = p_id and j.name like 'workflow/%' for update;
-  if found_in is null then
+  if not exists (select 1 from ${s}.runs r where r.id = p_id) or ${s}.lock_job(p_id) is null then
     return;
   end if;
   if not exists (select 1 from ${s}.flows f where f.id = p_id and f.compensating) then
     insert into ${s}.flows as f (id, compensating) values (p_id, true)
     on conflict (id) do update set compensating = true, cause = null;
-    update ${s}.jobs j set updated_at = t, cancel_requested = found_in = 'r',
-      run_at = case found_in when 'r' then j.run_at else t end,
-      state = case found_in when 'r' then 'r' else 'w' end::"char"
-    where j.id = p_id;
+    update ${s}.jobs j set updated_at = t, cancel_requested = true where j.id = p_id and j.state = 'r';
+    update ${s}.jobs j set updated_at = t, cancel_requested = false, run_at = t, state = 'w'
+    where j.id = p_id and j.state <> 'r';
   end if;
   return query select * from ${s}.runs r where r.id = p_id;
 end $$;
@@ -84,15 +80,17 @@ declare
   found_in "char";
 begin
   perform ${s}.lock_runs(array[p_id], array[p_id]);
-  select j.state into found_in from ${s}.jobs j
-  where j.id = p_id and j.name like 'workflow/%' for update;
+  if exists (select 1 from ${s}.runs r where r.id = p_id) then
+    found_in := ${s}.lock_job(p_id);
+  end if;
   if found_in = 'r' then
     return;
   elsif found_in is not null then
-    with old as (select queue, ${WAITING} as state from ${s}.jobs j where j.id = p_id),
+    with old as (select queue, ${WAITING} as state from ${s}.jobs j
+      where j.id = p_id and j.state <> 'r'),
     again as (
       update ${s}.jobs j set retry_count = 0, crashes = 0, failure = null, run_at = t,
-        updated_at = t, state = 'w' where j.id = p_id
+        updated_at = t, state = 'w' where j.id = p_id and j.state <> 'r'
     )
     insert into ${s}.tallies (queue, state, n)
       select queue, state, -1 from old union all select queue, 'p', 1 from old;
