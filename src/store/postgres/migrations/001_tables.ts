@@ -138,6 +138,10 @@ create table ${s}.tallies (
   queue text collate "C" not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
+-- Without it a publication of all tables has the database refuse updates and deletes of these two.
+alter table ${s}.jobs replica identity full;
+alter table ${s}.tallies replica identity full;
+
 -- Jobs as the port knows them, whichever table they are in.
 create view ${s}.records as
   ${unfinished(s, "'running'", "state = 'r'")}
