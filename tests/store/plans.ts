@@ -32,6 +32,9 @@ insert into dispatch.finished
   select ${id(5)}, 1, 0, 0, 0, 0, 0, i, 0, 1, 0, 3, 0, 'c', 'default', 'mail', '{}', 'w',
     null, null, null, null, 'null'
   from generate_series(1, 1000000) i;
+insert into dispatch.completions (completed_at, ids)
+  select i, array(select ${id(5, "k")} from generate_series(i - 99, i) k)
+  from generate_series(100, 1000000, 100) i;
 insert into dispatch.tallies (queue, state, n) values ('default', 'p', 1300000), ('default', 'c', 1000000);
 insert into dispatch.tallies (queue, state, n) select 'q' || i, 'p', 115 from generate_series(0, 3) i;
 insert into dispatch.flows (id, parent, parent_position, since)

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { JobState } from "../../core/job.ts";
 import type { RetentionAges } from "../../store/store.ts";
-import { DONE, ids, range, type StoreCase } from "./context.ts";
+import { DONE, ids, OUTCOMES, range, type StoreCase } from "./context.ts";
 
 const KEEP_ALL: RetentionAges = { completed: null, failed: null, cancelled: null };
 const FINAL = ["completed", "failed", "cancelled"] as const;
@@ -92,6 +92,42 @@ export const retentionCases: readonly StoreCase[] = [
       const pruned = [];
       for (const limit of [0, 1, 3, 3, 3]) pruned.push(await t.store.jobs.prune(ages, limit));
       assertEquals(pruned, [0, 1, 3, 2, 0]);
+    },
+  },
+  {
+    name: "prune() removes jobs that ended together one after the other, past those that are gone",
+    async run(t) {
+      await t.enqueueMany(7);
+      const claimed = await t.claim({ limit: 7 });
+      const end = (of: typeof claimed, outcome = DONE) =>
+        t.store.jobs.settle(of.map(({ lease }) => ({ lease, outcome })));
+      await end([...claimed.slice(0, 5), claimed[0]]); // the lease of the last is lost by then
+      await end(claimed.slice(5, 6));
+      await t.clock.advance(1);
+      await end(claimed.slice(6));
+      await t.store.jobs.remove(claimed[1].job.id);
+      const ages = { ...KEEP_ALL, completed: 0 };
+      const pruned = [];
+      for (const limit of [2, 2, 2]) pruned.push(await t.store.jobs.prune(ages, limit));
+      assertEquals(pruned, [2, 2, 1]);
+      const { items } = await t.store.jobs.list({ limit: 10, offset: 0 });
+      assertEquals(ids(items), [claimed[6].job.id]);
+    },
+  },
+  {
+    name: "prune() finds those that completed among others that ended otherwise",
+    async run(t) {
+      await t.enqueueMany(OUTCOMES.length * 2);
+      const claimed = await t.claim({ limit: OUTCOMES.length * 2 });
+      await t.store.jobs.settle(claimed.map(({ lease }, i) => ({
+        lease,
+        outcome: OUTCOMES[i % OUTCOMES.length],
+      })));
+      const { completed, failed, cancelled } = await t.store.jobs.counts();
+      assertEquals([completed, failed, cancelled], [2, 2, 2]);
+      await t.clock.advance(1);
+      assertEquals(await t.store.jobs.prune({ ...KEEP_ALL, completed: 0 }, 100), 2);
+      assertEquals(await t.store.jobs.prune({ ...KEEP_ALL, failed: 0, cancelled: 0 }, 100), 4);
     },
   },
   {

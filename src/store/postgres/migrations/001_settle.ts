@@ -11,6 +11,8 @@ const end = (s: string, result: string): string => `
       select d.*, 'c'::"char" as final, null::text as new_failure, ${result}
     ), ${finish(s)}, counted as (
       select queue, array_agg(id) as ids from deleted group by queue
+    ), completed as (
+      insert into ${s}.completions (completed_at, ids) select t, ids from counted
     ), told as (
       insert into ${s}.tallies (queue, state, n)
       select c.queue, v.state, v.sign * cardinality(c.ids)
@@ -93,7 +95,10 @@ begin
         else 'd' end::"char" as final,
       case i.kind when 'complete' then null when 'release' then j.failure else i.data end as new_failure,
       case i.kind when 'complete' then coalesce(i.data, 'null') end as new_result
-  ), ${finish(s)}, ${letters(s)}, waiting as (
+  ), ${finish(s)}, ${letters(s)}, completed as (
+    insert into ${s}.completions (completed_at, ids)
+      select t, array_agg(id) from ended where final = 'c' having count(*) > 0
+  ), waiting as (
     update ${s}.jobs j set run_at = t + i.delay, updated_at = t,
       state = case when i.delay > 0 then 'f' when j.crashes >= p_suspect_at then 's'
         else 'w' end::"char",

@@ -54,7 +54,7 @@ begin
       select queue, 'y', -1 from again union all select queue, 'p', 1 from again;
   else
     with again as (
-      delete from ${s}.finished f where f.id = p_id and f.state in ('d', 'x') returning f.*
+      delete from ${s}.finished f where f.id = p_id and f.state::text in ('d', 'x') returning f.*
     ), added as (
       insert into ${s}.jobs (id, token, run_at, timeout_ms, created_at, updated_at, started_at,
         heartbeat_at, priority, attempt, max_retries, state, queue, name, payload, worker_id,
@@ -103,6 +103,30 @@ begin
   return query select * from ${s}.records r where found and r.id = p_id;
 end $$;
 
+-- Takes the jobs of old completions, at most so many.
+create function ${s}.take_completions(p_before int8, p_limit int4) returns uuid[]
+language plpgsql ${PINNED} as $$
+declare
+  old record;
+  ids uuid[] := '{}';
+  used tid[] := '{}';
+  room int4 := p_limit;
+begin
+  for old in select c.ctid as at, c.ids from ${s}.completions c where c.completed_at < p_before
+    order by c.completed_at for update skip locked loop
+    ids := ids || old.ids[1:room];
+    if cardinality(old.ids) > room then
+      update ${s}.completions c set ids = old.ids[room + 1:] where c.ctid = old.at;
+    else
+      used := used || old.at;
+    end if;
+    room := p_limit - cardinality(ids);
+    exit when room <= 0;
+  end loop;
+  delete from ${s}.completions c where c.ctid = any (used);
+  return ids;
+end $$;
+
 -- Small deletes by index. What others are deleting is passed over.
 create function ${s}.prune(p_now int8, p_states text[], p_ages int8[], p_limit int4) returns int4
 language plpgsql ${PINNED} as $$
@@ -110,21 +134,27 @@ declare
   t int8 := ${NOW};
   pruned int4 := 0;
   took int4;
+  ids uuid[];
 begin
   for i in 1 .. cardinality(p_states) loop
-    exit when pruned >= p_limit;
-    with gone as (
-      delete from ${s}.finished f where f.ctid = any (array(
-        select o.ctid from ${s}.finished o
-        where o.state = p_states[i]::"char" and o.completed_at < t - p_ages[i]
-        order by o.completed_at limit p_limit - pruned for update skip locked))
-      returning f.queue, f.state
-    ), told as (
-      insert into ${s}.tallies (queue, state, n)
-      select queue, state, -count(*) from gone group by queue, state
-    )
-    select count(*) into took from gone;
-    pruned := pruned + took;
+    while pruned < p_limit loop
+      ids := case p_states[i]
+        when 'c' then ${s}.take_completions(t - p_ages[i], p_limit - pruned)
+        else array(select o.id from ${s}.finished o
+          where o.state = p_states[i]::"char" and o.state <> 'c' and o.completed_at < t - p_ages[i]
+          order by o.completed_at limit p_limit - pruned for update skip locked) end;
+      exit when ids = '{}';
+      with gone as (
+        delete from ${s}.finished f
+        where f.id = any (ids) and f.state = p_states[i]::"char" and f.completed_at < t - p_ages[i]
+        returning f.queue, f.state
+      ), told as (
+        insert into ${s}.tallies (queue, state, n)
+        select queue, state, -count(*) from gone group by queue, state
+      )
+      select count(*) into took from gone;
+      pruned := pruned + took;
+    end loop;
   end loop;
   return pruned;
 end $$;
