@@ -10,7 +10,7 @@ import { DispatchError } from "../core/errors.ts";
  * Source: group commit, as in databases' logs (DeWitt et al., 1984).
  */
 export function createBatcher<Item, Result>(
-  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  run: (items: readonly Item[], again: boolean) => Promise<readonly Result[]>,
   maxSize: number,
   lookUp?: (items: readonly Item[]) => Promise<readonly (Result | null)[]>,
 ): (item: Item) => Promise<Result> {
@@ -22,9 +22,9 @@ export function createBatcher<Item, Result>(
   let waiting: Call[] = [];
   let busy = false;
 
-  async function settle(calls: readonly Call[]): Promise<void> {
+  async function settle(calls: readonly Call[], again = false): Promise<void> {
     try {
-      const results = await run(calls.map((call) => call.item));
+      const results = await run(calls.map((call) => call.item), again);
       for (let i = 0; i < calls.length; i++) calls[i].resolve(results[i]);
     } catch (error) {
       if (isOutage(error)) { for (const call of calls) call.reject(error); }
@@ -39,7 +39,7 @@ export function createBatcher<Item, Result>(
         const result = done?.[i] ?? null;
         if (result !== null) call.resolve(result);
         else if (calls.length === 1) call.reject(error);
-        else await settle([call]);
+        else await settle([call], true);
       }
     } catch { // nobody can say what was done: the first error stands
       for (const call of calls) call.reject(error);

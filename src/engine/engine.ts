@@ -129,7 +129,7 @@ export class Engine {
     );
     if (asked.length === 0) return [];
     if (tx !== undefined) return (await machinery.transactions().enqueue(tx, asked)).map(toJob);
-    const records = await machinery.store.jobs.enqueue(asked);
+    const records = await machinery.store.jobs.enqueue(asked, true);
     return records.map((record, i) => this.#enqueued(asked[i], record));
   }
 

@@ -68,7 +68,7 @@ export class Machinery {
     this.#settings = settings;
     this.#definitions = options.definitions;
     this.enqueue = createBatcher(
-      (batch) => jobs.enqueue(batch),
+      (batch, again) => jobs.enqueue(batch, !again),
       ENQUEUE_BATCH,
       (batch) => jobs.get(batch.map((job) => job.id)),
     );

@@ -145,8 +145,10 @@ export interface JobStore {
    * added and that job is returned in its place: its id then differs from the one asked for. Nor is
    * a job added whose id an unfinished one has: a write that is tried again at once, because nobody
    * knows whether it happened, adds nothing twice.
+   *
+   * @param fresh nobody has sent these ids before: they need not be looked for. Default `false`
    */
-  enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]>;
+  enqueue(jobs: readonly NewJob[], fresh?: boolean): Promise<JobRecord[]>;
   /**
    * Leases ready jobs: `pending` or `retrying`, due, of a queue that is not paused and below its
    * concurrency. Within a queue the highest priority comes first, then the earliest `runAt`, then

@@ -32,7 +32,9 @@ describe("concurrent enqueues", () => {
   });
 
   it("fail only for the caller whose job the store refuses", async () => {
+    const fresh: boolean[] = [];
     await using rig = await rigWhere(({ args }, proceed) => {
+      fresh.push(args[1]);
       const refused = args[0].some((job: { payload: string }) => job.payload === "3");
       return refused ? Promise.reject(new Error("refused")) : proceed();
     });
@@ -40,6 +42,7 @@ describe("concurrent enqueues", () => {
     const results = await Promise.allSettled(calls);
     assertEquals(results.map((r) => r.status === "fulfilled"), results.map((_, n) => n !== 3));
     assertEquals((await rig.engine.jobs.counts()).pending, 9);
+    assertEquals(fresh, [true, ...results.map(() => false)], "what is sent again is looked for");
   });
 
   it("all fail at once when the store is not there, after a single try", async () => {

@@ -48,7 +48,8 @@ async function administer({ jobs, deadLetters }: Store): Promise<void> {
 /** Each kind of statement once, with no job to meet. */
 async function everything(store: Store): Promise<void> {
   const { jobs } = store;
-  const [job] = await jobs.enqueue([newJob({ queue: "other" })]);
+  const [job] = await jobs.enqueue([newJob({ queue: "other", uniqueKey: "one" })]);
+  await jobs.enqueue([newJob({ queue: "other", uniqueKey: "one" })]);
   const lease = { jobId: job.id, token: 1 };
   await jobs.claim(ask());
   await jobs.claim(ask({ names: ["mail", "sms"], queues: ["default", "q1"] }));
@@ -78,10 +79,11 @@ for (const [when, prepare] of Object.entries(PLANNED)) {
 
     let claimed: ClaimedJob[];
 
-    it("a new job looks whether it runs already, by its id", async () => {
+    it("a new job looks for one of its id or key that is there already", async () => {
       const many = (queue: string) => range(100).map(() => newJob({ queue }));
+      const key = { uniqueKey: "key" };
       const calls = [[newJob()], many("many"), [...many("many"), ...many("more")]];
-      for (const call of [...calls, [newJob({ uniqueKey: "k" })]]) {
+      for (const call of [...calls, [newJob(key)], [newJob(key), ...many("many"), newJob(key)]]) {
         const { result, plans } = await watch(() => store.jobs.enqueue(call));
         assertEquals(result.length, call.length);
         assertLean(plans, call.length, call.length);

@@ -13,6 +13,7 @@ const MAX_TRIES = 20;
  * Adds jobs with one statement. Its answer is a single moment: all else is known here, and reading
  * back a thousand rows cost as much as inserting them.
  *
+ * @param fresh nobody has sent these before: no job of their ids runs
  * @param takeTurn asked of jobs that are {@link areAlike | alike}: on which channel they tell others of
  * themselves
  */
@@ -21,28 +22,29 @@ export async function enqueue(
   sql: Statements,
   now: string | null,
   jobs: readonly NewJob[],
+  fresh: boolean,
   takeTurn: () => string | null = () => null,
 ): Promise<JobRecord[]> {
   if (jobs.length === 0) return [];
-  if (jobs.some((job) => job.uniqueKey !== null)) {
+  if (!fresh || jobs.some((job) => job.uniqueKey !== null)) {
     return await enqueueOnce(executor, sql, now, jobs);
   }
   const [text, params] = areAlike(jobs)
     ? (jobs.length === 1 ? one : alike)(sql, now, jobs, takeTurn())
     : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
   try {
-    const [moment] = await executor.query<{ t: number }>(text, params);
-    if (moment !== undefined) return jobs.map((job) => newRecord(job, moment.t));
+    const [{ t }] = await executor.query<{ t: number }>(text, params);
+    return jobs.map((job) => newRecord(job, t));
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
+    return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
   }
-  return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
 }
 
 /**
- * Adds jobs of which some have unique keys, or are there already. The index decides: an insert that
- * meets another one which is not committed yet waits for it. Whoever came first is read by a second
- * statement, which sees what was committed meanwhile.
+ * Adds jobs of which some have unique keys, or are there already. Those that run are looked for; of
+ * the others the indexes decide: an insert that meets another one which is not committed yet waits
+ * for it. Whoever came first is read by a second statement, which sees what was committed meanwhile.
  */
 async function enqueueOnce(
   executor: Pick<SqlExecutor, "query">,

@@ -45,10 +45,10 @@ export class PostgresJobs implements JobStore {
     this.#wake = wake;
   }
 
-  async enqueue(jobs: readonly NewJob[]): Promise<JobRecord[]> {
+  async enqueue(jobs: readonly NewJob[], fresh = false): Promise<JobRecord[]> {
     const { now } = this.#database;
     let others: "now" | "with the next" | "told" = "now";
-    const records = await enqueue(this.#database, this.#sql, now, jobs, () => {
+    const records = await enqueue(this.#database, this.#sql, now, jobs, fresh, () => {
       const channel = this.#wake.takeTurn();
       others = channel === null ? "with the next" : "told";
       return channel;

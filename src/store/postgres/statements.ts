@@ -5,25 +5,19 @@ export function statements(s: string) {
   const columns = `(id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
     state, queue, name, payload, unique_key, labels)`;
   const now = "coalesce($1::text::int8, (extract(epoch from clock_timestamp()) * 1000)::int8)";
-  // A job that runs already is not added once more; the index of those that wait finds the others.
-  const runs = (ids: string) =>
-    `exists (select 1 from ${s}.jobs r where r.state = 'r' and r.id ${ids})`;
-  // The identifiers are read once: that takes four times as long as to look for them.
-  const given = "given as materialized (select $2::text::uuid[] as ids)";
-  const noneRuns = `where not ${runs("= any ((select ids from given)::uuid[])")}`;
   // A column that is the same for all jobs is sent once: unnest fills up with nulls.
-  const enqueue = (which: { all?: string; each?: string }, rest: string, then: string) => `
-with ${given}, first as materialized (
+  const enqueue = (rest: string, then: string) => `
+with first as materialized (
   select ${now} as t, ($3::text::text[])[1] as name, ($4::text::text[])[1] as queue,
     ($5::text::int4[])[1] as priority, ($7::text::int4[])[1] as max_retries,
-    ($8::text::int8[])[1] as timeout_ms, ($9::text::int8[])[1] as delay ${which.all ?? ""}
+    ($8::text::int8[])[1] as timeout_ms, ($9::text::int8[])[1] as delay
 ), jobs as (
   select i.id, coalesce(i.run_at, t + coalesce(i.delay, f.delay)) as run_at, t, i.payload,
     coalesce(i.name, f.name) as name, coalesce(i.queue, f.queue) as queue,
     coalesce(i.priority, f.priority) as priority, i.unique_key, i.labels,
     coalesce(i.max_retries, f.max_retries) as max_retries,
     coalesce(i.timeout_ms, f.timeout_ms) as timeout_ms
-  from given, first f, unnest(given.ids, $3::text::text[], $4::text::text[], $5::text::int4[],
+  from first f, unnest($2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::int4[],
     $6::text::text[], $7::text::int4[], $8::text::int8[], $9::text::int8[], $10::text::int8[],
     $11::text::text[], $12::text::text[])
     i (id, name, queue, priority, payload, max_retries, timeout_ms, delay, run_at, unique_key, labels)
@@ -31,7 +25,7 @@ with ${given}, first as materialized (
   insert into ${s}.jobs ${columns}
   select id, run_at, timeout_ms, t, t, priority, max_retries,
     case when run_at <= t then 'w' else 'f' end, queue, name, payload, unique_key, labels
-  from jobs ${which.each ?? ""}
+  from jobs
   ${rest}
 ), told as (
   insert into ${s}.tallies (queue, state, n) ${then}`;
@@ -40,10 +34,10 @@ with added as (
   insert into ${s}.jobs ${columns}
   select $2::text::uuid, t + $9::text::int8, $8::text::int8, t, t, $6::int4, $7::int4,
     case when $9::text::int8 <= 0 then 'w' else 'f' end, $5::text, $4::text, $3::text, null, null
-  from (select ${now} as t) moment where not ${runs("= $2::text::uuid")}
+  from (select ${now} as t) moment
   returning created_at
 ), told as (
-  insert into ${s}.tallies (queue, state, n) select $5::text, 'p', 1 from added
+  insert into ${s}.tallies (queue, state, n) values ($5::text, 'p', 1)
 ) select created_at as t${rest} from added`;
   return {
     /** A single job, with nothing unusual; nobody is told. */
@@ -51,24 +45,23 @@ with added as (
     enqueueAndTell: enqueueOne(", (select pg_notify($10::text, $5::text)::text) as told"),
     /** Jobs that differ in nothing but payload: 50 of them in two thirds of the time. */
     enqueueAlike: `
-with ${given}, moment as materialized (select ${now} as t ${noneRuns}), added as (
+with moment as materialized (select ${now} as t), added as (
   insert into ${s}.jobs ${columns}
   select i.id, t + $9::text::int8, $8::text::int8, t, t, $6::int4, $7::int4,
     case when $9::text::int8 <= 0 then 'w' else 'f' end, $5::text, $4::text, i.payload, null, null
-  from moment, given, unnest(given.ids, $3::text::text[]) i (id, payload)
+  from moment, unnest($2::text::uuid[], $3::text::text[]) i (id, payload)
 ), told as (
-  insert into ${s}.tallies (queue, state, n) select $5::text, 'p', $11::int4 from moment
+  insert into ${s}.tallies (queue, state, n) values ($5::text, 'p', $11::int4)
 ) select t, (select pg_notify($10::text, $5::text)::text where $10::text is not null) as told
 from moment`,
     enqueue: enqueue(
-      { all: noneRuns },
       "",
-      `select q, 'p', n from first, unnest($13::text::text[], $14::text::int8[]) c (q, n)
+      `select q, 'p', n from unnest($13::text::text[], $14::text::int8[]) c (q, n)
 ) select t from first`,
     ),
     enqueueUnique: enqueue(
-      { each: `where not ${runs("= jobs.id")}` },
-      "on conflict do nothing returning id, queue",
+      `where id <> all ((select ${s}.those_running($2::text::uuid[]))::uuid[])
+  on conflict do nothing returning id, queue`,
       `select queue, 'p', count(*) from added group by queue
 ) select t, (select string_agg(id::text, ',') from added) as added from first`,
     ),
@@ -77,8 +70,8 @@ from unnest($1::text::text[], $2::text::text[], $3::text::uuid[]) with ordinalit
 cross join lateral (
   (select x.id from ${s}.records x where x.id = h.id limit 1)
   union all (select j.id from ${s}.jobs j where ${keyholder("j.name")} = ${keyholder("h.name")}
-    and j.unique_key = h.key) limit 1
-) j join ${s}.records r on r.id = j.id`,
+    and j.unique_key = h.key limit 1) limit 1
+) j cross join lateral (select * from ${s}.records r where r.id = j.id limit 1) r`,
     claim: `select * from ${s}.claim($1::text::int8, $2::text, $3::text::text[], $4::text::text[],
   $5::int4, $6::text::int8, $7::bool, $8::int4)`,
     nextDue:
@@ -109,13 +102,7 @@ cross join lateral (select * from ${s}.records r where r.id = i.id limit 1) r`,
   having sum(n) <> 0
   union all select name, null, 0 from ${s}.queues where paused or concurrency is not null
 ) q left join ${s}.queues s on s.name = q.name order by q.name`,
-    configure: `with configured as (
-  insert into ${s}.queues as q (name, paused, concurrency)
-  values ($1::text, coalesce($2::bool, false), $4::int4)
-  on conflict (name) do update set paused = coalesce($2::bool, q.paused),
-    concurrency = case when $3::bool then $4::int4 else q.concurrency end
-  returning q.name, q.concurrency
-) select ${s}.limit_running(array[name])::text from configured where concurrency is not null`,
+    configure: `select ${s}.configure($1::text, $2::bool, $3::bool, $4::int4)::text as done`,
     letter: `select * from ${s}.letters where id = $1::text::uuid`,
     letters: `select * from ${s}.letters where ${LETTERS}
   and ($6::text is null or (failed_at, id) < ($6::text::int8, $7::text::uuid))

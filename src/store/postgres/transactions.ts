@@ -29,7 +29,7 @@ export class PostgresTransactions implements StoreTransactions {
 
   async enqueue(tx: unknown, jobs: readonly NewJob[]): Promise<JobRecord[]> {
     const executor = toSqlTransaction(tx, this.#options);
-    const records = await enqueue(executor, this.#sql, this.#database.now, jobs);
+    const records = await enqueue(executor, this.#sql, this.#database.now, jobs, true);
     await this.#wake.sendWith(executor, records.map((job) => job.queue));
     return records;
   }

@@ -247,6 +247,7 @@ export const enqueueCases: readonly StoreCase[] = [
       assertEquals([late.id, late.state, late.payload], [job.id, "running", '"first"']);
       assertEquals(added.id, other.id);
       await t.store.jobs.remove(other.id);
+      assertEquals((await t.store.jobs.enqueue([{ ...job, payload: '"alone"' }]))[0], late);
       assertEquals(await t.snapshot(), before);
     },
   },

@@ -18,7 +18,7 @@ const take = (s: string, select: string): string => `
       with taken as (
         update ${s}.jobs j set state = 'r', token = greatest(j.token + 1, claim.token),
           attempt = j.attempt + 1, worker_id = p_worker, started_at = t, heartbeat_at = t,
-          updated_at = t, lease_until = t + p_lease_ms, limited = max_running is not null
+          updated_at = t, lease_until = t + p_lease_ms
         where j.ctid = any (array(${select}))
         returning j.retry_count, case
           when (j.priority, j.token, j.name, j.queue) = (0, claim.token, p_names[1], p_queues[1])
@@ -80,6 +80,7 @@ declare
   q text;
   is_paused bool;
   max_running int4;
+  counted uuid[]; -- where that is not null: what runs
 begin
   if not p_suspects then
     perform set_config('synchronous_commit', 'off', true);
@@ -91,12 +92,13 @@ begin
     order by s.name for update;
   foreach q in array p_queues loop
     exit when room <= 0;
-    select s.paused, s.concurrency into is_paused, max_running from ${s}.queues s where s.name = q;
+    select s.paused, s.concurrency, s.running into is_paused, max_running, counted
+      from ${s}.queues s where s.name = q;
     continue when is_paused;
     free := room;
     if max_running is not null then
-      select least(room, max_running - count(*)) into free
-        from ${s}.jobs j where j.queue = q and j.limited and j.state = 'r';
+      counted := ${s}.those_running(counted);
+      free := least(room, max_running - cardinality(counted));
       continue when free <= 0;
     end if;
     update ${s}.jobs j set state = case when j.crashes >= p_suspect_at then 's' else 'w' end::"char"
@@ -137,6 +139,12 @@ ${
   )
 }
     end if;
+    if max_running is not null and took > 0 then
+      update ${s}.queues s set running = counted || array(
+        select split_part(x, E'\\x1f', 3)::uuid from unnest(string_to_array(part, E'\\x1e')) x
+        where x <> '')
+      where s.name = q;
+    end if;
     room := room - took;
     jobs := concat(jobs, part);
   end loop;
@@ -145,15 +153,34 @@ ${
   end if;
 end $$;
 
--- Has what runs in queues that were given a limit meanwhile count. Claims see to that for what they
--- take; but one that is under way while the limit is set does not know of it.
-create function ${s}.limit_running(p_queues text[]) returns void
+-- Those of some jobs that run.
+create function ${s}.those_running(p_ids uuid[]) returns uuid[]
 language plpgsql ${PINNED} as $$
 begin
-  if cardinality(p_queues) > 0 then
-    update ${s}.jobs j set limited = true
-    where j.state = 'r' and not j.limited and j.queue = any (p_queues);
+  return array(select j.id from ${s}.jobs j where j.state = 'r' and j.id = any (p_ids));
+end $$;
+
+-- Counts anew what runs in queues with a limit. Claims see to that for what they take; but one that
+-- is under way while the limit is set does not know of it.
+create function ${s}.count_running() returns void
+language plpgsql ${PINNED} as $$
+begin
+  perform 1 from ${s}.queues s where s.concurrency is not null order by s.name for update;
+  if found then
+    update ${s}.queues s set running = array(
+      select j.id from ${s}.jobs j where j.state = 'r' and j.queue = s.name)
+    where s.concurrency is not null;
   end if;
+end $$;
+
+create function ${s}.configure(p_queue text, p_paused bool, p_limits bool, p_concurrency int4)
+returns void language plpgsql ${PINNED} as $$
+begin
+  insert into ${s}.queues as s (name, paused, concurrency)
+  values (p_queue, coalesce(p_paused, false), p_concurrency)
+  on conflict (name) do update set paused = coalesce(p_paused, s.paused),
+    concurrency = case when p_limits then p_concurrency else s.concurrency end;
+  perform ${s}.count_running();
 end $$;
 
 -- Milliseconds until a job is due, 0 where one is ready, null where none waits.
@@ -174,7 +201,7 @@ begin
           and j.state = 'f' and j.crashes < p_suspect_at order by j.run_at limit 1)
       ) d
     where s.paused is not true and (s.concurrency is null or s.concurrency > (
-      select count(*) from ${s}.jobs r where r.queue = q.name and r.limited and r.state = 'r'))
+      select count(*) from ${s}.jobs r where r.state = 'r' and r.id = any (s.running)))
   );
 end $$;
 `;

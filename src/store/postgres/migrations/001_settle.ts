@@ -161,8 +161,6 @@ begin
     select j.id from ${s}.jobs j where j.state = 'r' and j.lease_until <= t
     limit p_limit for update skip locked
   ) e;
-  perform ${s}.limit_running(array(
-    select q.name from ${s}.queues q where q.concurrency is not null));
   if ids is null then
     return;
   end if;

@@ -43,7 +43,6 @@ create table ${s}.jobs (
   crashes int4 not null default 0,
   state "char" not null,
   cancel_requested bool not null default false,
-  limited bool not null default false,
   queue text collate "C" not null,
   name text collate "C" not null,
   payload text not null,
@@ -69,8 +68,6 @@ create unique index jobs_waiting on ${s}.jobs (id) where state <> 'r';
 -- No column of it changes when a lease is extended, so that heartbeats are heap-only updates; rescues
 -- read all of it, which is as much as runs at the moment.
 create index jobs_running on ${s}.jobs (id) where state = 'r';
--- Those that run in queues with a limit, which claims count.
-create index jobs_limited on ${s}.jobs (queue) where limited and state = 'r';
 -- Those that are retried, for lists, are few among all that wait.
 create index jobs_retrying on ${s}.jobs (id) where retry_count > 0;
 create unique index jobs_unique on ${s}.jobs (name, unique_key) where unique_key is not null;
@@ -139,6 +136,8 @@ create table ${s}.queues (
   name text collate "C" not null,
   paused bool not null default false,
   concurrency int4,
+  -- Where that is limited: what runs, and what has run until the last claim.
+  running uuid[] not null default '{}',
   constraint queues_pkey primary key (name)
 );
 

@@ -159,9 +159,11 @@ begin
   return pruned;
 end $$;
 
--- Adds up the differences of counts. Two that do so at once pass over each other's rows.
+-- Adds up the differences of counts. Two that do so at once pass over each other's rows. What runs in
+-- queues with a limit is counted anew.
 create function ${s}.fold() returns void language plpgsql as $$
 begin
+  perform ${s}.count_running();
   with old as (
     delete from ${s}.tallies where ctid = any (array(
       select ctid from ${s}.tallies limit 50000 for update skip locked))
