@@ -34,19 +34,23 @@ export const heldJob = (s: string): string =>
 /** The state in which jobs that wait are counted. */
 export const WAITING = `case when retry_count > 0 then 'y' else 'p' end::"char"`;
 
+/** What a job keeps when it ends; to return the other columns took a fifteenth of an end. */
+const KEPT = [
+  ..."id token run_at timeout_ms created_at started_at heartbeat_at priority attempt retry_count"
+    .split(" "),
+  ..."max_retries crashes queue name payload worker_id unique_key labels progress".split(" "),
+];
+export const kept = KEPT.map((column) => `j.${column}`).join(", ");
+
 /**
- * Writes the rows of a query `ended`, which were deleted from `jobs`, into `finished` and, where
- * they died, into `letters`. `ended` has the columns of jobs and `final`, `new_failure`, `new_result`.
+ * Writes the rows of a query `ended`, which were deleted from `jobs`, into `finished` and, where they
+ * died, into `letters`. `ended` has the columns that are {@link kept}, and `final`, `new_failure` and
+ * `new_result`.
  */
 export const finish = (s: string): string => `
-  kept as (
-    insert into ${s}.finished (id, token, run_at, timeout_ms, created_at, started_at, heartbeat_at,
-      completed_at, priority, attempt, retry_count, max_retries, crashes, state, queue, name,
-      payload, worker_id, unique_key, labels, failure, progress, result)
-    select id, token, run_at, timeout_ms, created_at, started_at, heartbeat_at,
-      t, priority, attempt, retry_count, max_retries, crashes, final, queue, name,
-      payload, worker_id, unique_key, labels, new_failure, progress, new_result
-    from ended
+  history as (
+    insert into ${s}.finished (${KEPT.join(", ")}, completed_at, state, failure, result)
+    select ${KEPT.join(", ")}, t, final, new_failure, new_result from ended
   )`;
 
 /** The letters of those that died. */

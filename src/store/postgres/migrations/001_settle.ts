@@ -1,4 +1,4 @@
-import { finish, HELD, letters, NOW, PINNED, PINNED_BATCH, WAITING } from "./001_parts.ts";
+import { finish, HELD, kept, letters, NOW, PINNED, PINNED_BATCH, WAITING } from "./001_parts.ts";
 
 /** Ends the rows that are held, with the results that `result` finds. */
 const end = (s: string, result: string): string => `
@@ -6,23 +6,24 @@ const end = (s: string, result: string): string => `
       delete from ${s}.jobs j
       where j.id = any (p_ids) and j.state = 'r'
         and j.token = p_tokens[width_bucket(j.id, p_firsts)]
-      returning j.*
+      returning ${kept}
     ), ended as (
       select d.*, 'c'::"char" as final, null::text as new_failure, ${result}
     ), ${finish(s)}, counted as (
-      select queue, array_agg(id) as ids from deleted group by queue
+      select queue, count(*) as n from deleted group by queue
     ), completed as (
-      insert into ${s}.completions (completed_at, ids) select t, ids from counted
+      insert into ${s}.completions (completed_at, ids)
+        select t, p_ids where exists (select 1 from counted)
     ), told as (
       insert into ${s}.tallies (queue, state, n)
-      select c.queue, v.state, v.sign * cardinality(c.ids)
+      select c.queue, v.state, v.sign * c.n
       from counted c cross join (values ('c'::"char", 1), ('r', -1)) v (state, sign)
     ), summed as (
-      select coalesce(sum(cardinality(ids)), 0) < cardinality(p_ids) as missing,
+      select coalesce(sum(n), 0) < cardinality(p_ids) as missing,
         array_agg(queue) as queues from counted
     )
     select s.missing, s.queues,
-        case when s.missing then (select array_agg(u.id) from counted c, unnest(c.ids) u (id)) end
+        case when s.missing then (select array_agg(d.id) from deleted d) end
       into missing, ended_in, done from summed s;`;
 
 /**
@@ -90,7 +91,7 @@ begin
     delete from ${s}.jobs j using input i
     where ${HELD}
       and (i.kind in ('complete', 'dead', 'cancel') or j.cancel_requested)
-    returning j.*, i.ord, i.kind,
+    returning ${kept}, i.ord, i.kind,
       case when i.kind = 'complete' then 'c' when j.cancel_requested or i.kind = 'cancel' then 'x'
         else 'd' end::"char" as final,
       case i.kind when 'complete' then null when 'release' then j.failure else i.data end as new_failure,
@@ -169,7 +170,7 @@ begin
     delete from ${s}.jobs j
     where j.id = any (ids) and j.state = 'r'
       and (j.cancel_requested or j.crashes >= p_max_crashes)
-    returning j.*, case when j.cancel_requested then 'x' else 'd' end::"char" as final,
+    returning ${kept}, case when j.cancel_requested then 'x' else 'd' end::"char" as final,
       case when j.cancel_requested then j.failure else p_failure end as new_failure,
       null::text as new_result
   ), ${finish(s)}, ${letters(s)}, waiting as (

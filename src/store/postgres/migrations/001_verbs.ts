@@ -1,4 +1,4 @@
-import { finish, NOW, PINNED, PINNED_BY_ID, WAITING, withId } from "./001_parts.ts";
+import { finish, kept, NOW, PINNED, PINNED_BY_ID, WAITING, withId } from "./001_parts.ts";
 
 /**
  * What administrators do. Each function returns the job as it is then, or nothing where the job does
@@ -29,7 +29,7 @@ begin
   else
     with ended as (
       delete from ${s}.jobs j where j.id = p_id and j.state <> 'r'
-      returning j.*, 'x'::"char" as final, j.failure as new_failure, null::text as new_result
+      returning ${kept}, 'x'::"char" as final, j.failure as new_failure, null::text as new_result
     ), ${finish(s)}
     insert into ${s}.tallies (queue, state, n)
       select queue, ${WAITING}, -1 from ended union all select queue, 'x', 1 from ended;
