@@ -1,3 +1,4 @@
+import { deadlinesOf } from "./deadlines.ts";
 import type { SqlParam, SqlTransaction } from "./driver.ts";
 import { SqlError, timedOut, toSqlError } from "./sql_error.ts";
 
@@ -20,18 +21,22 @@ export function withLimit<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     let turns = READING_TURNS;
+    let isOpen = true;
     const onTime = () => {
-      if (turns-- > 0) {
-        timer = setTimeout(onTime, 0); // setImmediate does not wait for sockets everywhere
-        return;
-      }
+      if (!isOpen) return;
+      if (turns-- > 0) return void setTimeout(onTime, 0); // setImmediate does not wait for sockets everywhere
       reject(timedOut(ms));
       giveUp();
     };
-    let timer = setTimeout(onTime, ms);
+    const deadlines = deadlinesOf(ms);
+    const deadline = deadlines.add(onTime);
+    const close = () => {
+      isOpen = false;
+      deadlines.delete(deadline);
+    };
     statement.then(
-      (result) => (clearTimeout(timer), resolve(result)),
-      (error) => (clearTimeout(timer), reject(toSqlError(error))),
+      (result) => (close(), resolve(result)),
+      (error) => (close(), reject(toSqlError(error))),
     );
   });
 }

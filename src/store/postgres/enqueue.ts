@@ -30,7 +30,9 @@ export async function enqueue(
     return await enqueueOnce(executor, sql, now, jobs);
   }
   const [text, params] = areAlike(jobs)
-    ? (jobs.length === 1 ? one : alike)(sql, now, jobs, takeTurn())
+    ? jobs.length === 1 && now === null && isPlain(jobs[0])
+      ? one(sql, jobs[0], takeTurn())
+      : alike(sql, now, jobs, takeTurn())
     : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
   try {
     const [{ t }] = await executor.query<{ t: number }>(text, params);
@@ -95,14 +97,13 @@ function areAlike(jobs: readonly NewJob[]): boolean {
   );
 }
 
-function one(
-  sql: Statements,
-  now: string | null,
-  [job]: readonly NewJob[],
-  channel: string | null,
-): [string, SqlParam[]] {
-  const params: SqlParam[] = [now, unchecked(job.id), job.payload];
-  params.push(...common(job));
+/** Whether a job has the default options. */
+function isPlain({ priority, maxRetries, timeoutMs, delayMs }: NewJob): boolean {
+  return priority === 0 && maxRetries === 3 && timeoutMs === 0 && delayMs === 0;
+}
+
+function one(sql: Statements, job: NewJob, channel: string | null): [string, SqlParam[]] {
+  const params: SqlParam[] = [unchecked(job.id), job.payload, job.name, job.queue];
   if (channel === null) return [sql.enqueueOne, params];
   params.push(channel);
   return [sql.enqueueAndTell, params];
@@ -114,19 +115,14 @@ function alike(
   jobs: readonly NewJob[],
   channel: string | null,
 ): [string, SqlParam[]] {
+  const { name, queue, priority, maxRetries, timeoutMs, delayMs } = jobs[0];
   return [sql.enqueueAlike, [
     now,
     arrayOf(jobs.map((job) => unchecked(job.id))),
     textArray(jobs.map((job) => job.payload)),
-    ...common(jobs[0]),
-    channel,
-    jobs.length,
+    ...[name, queue, priority, maxRetries, String(timeoutMs), String(delayMs)],
+    ...[channel, jobs.length],
   ]];
-}
-
-function common(job: NewJob): SqlParam[] {
-  const { name, queue, priority, maxRetries, timeoutMs, delayMs } = job;
-  return [name, queue, priority, maxRetries, String(timeoutMs), String(delayMs)];
 }
 
 function parameters(now: string | null, jobs: readonly NewJob[]): SqlParam[] {

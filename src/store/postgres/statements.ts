@@ -29,20 +29,19 @@ with first as materialized (
   ${rest}
 ), told as (
   insert into ${s}.tallies (queue, state, n) ${then}`;
-  const enqueueOne = (rest: string) => `
-with added as (
-  insert into ${s}.jobs ${columns}
-  select $2::text::uuid, t + $9::text::int8, $8::text::int8, t, t, $6::int4, $7::int4,
-    case when $9::text::int8 <= 0 then 'w' else 'f' end, $5::text, $4::text, $3::text, null, null
-  from (select ${now} as t) moment
-  returning created_at
-), told as (
-  insert into ${s}.tallies (queue, state, n) values ($5::text, 'p', 1)
-) select created_at as t${rest} from added`;
+  const enqueueOne = (then: string) => `
+with told as (
+  insert into ${s}.tallies (queue, state, n) values ($4::text, 'p', 1)
+)
+insert into ${s}.jobs (id, run_at, timeout_ms, created_at, updated_at, priority, max_retries,
+  state, queue, name, payload)
+select $1::text::uuid, t, 0, t, t, 0, 3, 'w', $4::text, $3::text, $2::text
+from (select (extract(epoch from clock_timestamp()) * 1000)::int8 as t offset 0) moment
+returning created_at as t${then}`;
   return {
-    /** A single job, with nothing unusual; nobody is told. */
+    /** A single job with the default options: each parameter more took 4 µs. */
     enqueueOne: enqueueOne(""),
-    enqueueAndTell: enqueueOne(", (select pg_notify($10::text, $5::text)::text) as told"),
+    enqueueAndTell: enqueueOne(", (select pg_notify($5::text, $4::text)::text) as told"),
     /** Jobs that differ in nothing but payload: 50 of them in two thirds of the time. */
     enqueueAlike: `
 with moment as materialized (select ${now} as t), added as (
