@@ -72,7 +72,7 @@ export function executorOf(
   const { limitMs, prepare } = settings;
   const plain = client !== undefined && readsPlainly(client);
   return {
-    async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
+    query<Row extends object>(text: string, params: readonly SqlParam[] = []): Promise<Row[]> {
       // `simple: false`: a statement without parameters is prepared as well.
       const statement = scope.unsafe(text, params as SqlParam[], { prepare, simple: false });
       const giveUp = () => {
@@ -80,9 +80,9 @@ export function executorOf(
         return settings.giveUp ? settings.giveUp(cancel) : cancel();
       };
       const rows = plain
-        ? int8sToNumbers(await withLimit(limitMs, statement, giveUp))
-        : decode(await withLimit(limitMs, statement.raw(), giveUp), client);
-      return rows as Row[];
+        ? withLimit(limitMs, statement, giveUp).then(int8sToNumbers)
+        : withLimit(limitMs, statement.raw(), giveUp).then((rows) => decode(rows, client));
+      return rows as Promise<Row[]>;
     },
     async script(text) {
       try {

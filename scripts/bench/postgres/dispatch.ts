@@ -7,7 +7,6 @@ import { obey, time } from "./obey.ts";
 const [url] = Deno.args;
 const now = () => performance.timeOrigin + performance.now();
 const latencies: number[] = [];
-let peakMB = 0;
 let ran = 0;
 
 const Noop = defineJob({
@@ -107,12 +106,18 @@ const commands: Record<string, (command: Command) => Promise<unknown>> = {
   },
   ran: () => Promise.resolve(ran),
   latencies: () => Promise.resolve(latencies.splice(0)),
-  memory: () => Promise.resolve(peakMB),
+  memory: peakMB,
   async stop() {
     for (const ext of extensions) await ext.stop();
     Deno.exit(0);
   },
 };
 
-setInterval(() => (peakMB = Math.max(peakMB, Deno.memoryUsage().rss / 2 ** 20)), 20);
+/** The most that this process ever had, where the system tells; else what it has now. */
+async function peakMB(): Promise<number> {
+  const status = await Deno.readTextFile("/proc/self/status").catch(() => "");
+  const kB = status.match(/VmHWM:\s*(\d+) kB/)?.[1];
+  return kB === undefined ? Deno.memoryUsage().rss / 2 ** 20 : Number(kB) / 1024;
+}
+
 await obey(commands);

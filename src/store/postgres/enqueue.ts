@@ -17,7 +17,7 @@ const MAX_TRIES = 20;
  * @param takeTurn asked of jobs that are {@link areAlike | alike}: on which channel they tell others of
  * themselves
  */
-export async function enqueue(
+export function enqueue(
   executor: Pick<SqlExecutor, "query">,
   sql: Statements,
   now: string | null,
@@ -25,22 +25,22 @@ export async function enqueue(
   fresh: boolean,
   takeTurn: () => string | null = () => null,
 ): Promise<JobRecord[]> {
-  if (jobs.length === 0) return [];
+  if (jobs.length === 0) return Promise.resolve([]);
   if (!fresh || jobs.some((job) => job.uniqueKey !== null)) {
-    return await enqueueOnce(executor, sql, now, jobs);
+    return enqueueOnce(executor, sql, now, jobs);
   }
   const [text, params] = areAlike(jobs)
     ? jobs.length === 1 && now === null && isPlain(jobs[0])
       ? one(sql, jobs[0], takeTurn())
       : alike(sql, now, jobs, takeTurn())
     : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
-  try {
-    const [{ t }] = await executor.query<{ t: number }>(text, params);
-    return jobs.map((job) => newRecord(job, t));
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-    return await enqueueOnce(executor, sql, now, jobs); // some of them are there already
-  }
+  return executor.query<{ t: number }>(text, params).then(
+    ([{ t }]) => jobs.map((job) => newRecord(job, t)),
+    (error) => {
+      if (!isUniqueViolation(error)) throw error;
+      return enqueueOnce(executor, sql, now, jobs); // some of them are there already
+    },
+  );
 }
 
 /**

@@ -45,16 +45,18 @@ export class PostgresJobs implements JobStore {
     this.#wake = wake;
   }
 
-  async enqueue(jobs: readonly NewJob[], fresh = false): Promise<JobRecord[]> {
+  enqueue(jobs: readonly NewJob[], fresh = false): Promise<JobRecord[]> {
     const { now } = this.#database;
     let others: "now" | "with the next" | "told" = "now";
-    const records = await enqueue(this.#database, this.#sql, now, jobs, fresh, () => {
+    const takeTurn = () => {
       const channel = this.#wake.takeTurn();
       others = channel === null ? "with the next" : "told";
       return channel;
+    };
+    return enqueue(this.#database, this.#sql, now, jobs, fresh, takeTurn).then((records) => {
+      this.#wake.send(records.map((job) => job.queue), others);
+      return records;
     });
-    this.#wake.send(records.map((job) => job.queue), others);
-    return records;
   }
 
   async claim(request: ClaimRequest): Promise<ClaimedJob[]> {
