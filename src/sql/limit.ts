@@ -1,4 +1,4 @@
-import { deadlinesOf } from "./deadlines.ts";
+import type { Deadlines } from "./deadlines.ts";
 import type { SqlParam, SqlTransaction } from "./driver.ts";
 import { SqlError, timedOut, toSqlError } from "./sql_error.ts";
 
@@ -13,30 +13,34 @@ const READING_TURNS = 20;
  * answer that came while something else kept the process busy has come in time, whenever it is read.
  *
  * @param giveUp frees what the statement holds, when its time is up
+ * @param deadlines those of a driver with this limit, where it has some
  */
 export function withLimit<T>(
   ms: number,
   statement: PromiseLike<T>,
   giveUp: () => void,
+  deadlines?: Deadlines,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     let turns = READING_TURNS;
-    let isOpen = true;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const onTime = () => {
-      if (!isOpen) return;
-      if (turns-- > 0) return void setTimeout(onTime, 0); // setImmediate does not wait for sockets everywhere
+      if (turns-- > 0) {
+        timer = setTimeout(onTime, 0); // setImmediate does not wait for sockets everywhere
+        return;
+      }
       reject(timedOut(ms));
       giveUp();
     };
-    const deadlines = deadlinesOf(ms);
-    const deadline = deadlines.add(onTime);
-    const close = () => {
-      isOpen = false;
-      deadlines.delete(deadline);
+    const deadline = deadlines?.add(onTime);
+    if (deadline === undefined) timer = setTimeout(onTime, ms);
+    const stop = () => {
+      if (deadline !== undefined) deadlines?.delete(deadline);
+      if (timer !== undefined) clearTimeout(timer);
     };
     statement.then(
-      (result) => (close(), resolve(result)),
-      (error) => (close(), reject(toSqlError(error))),
+      (result) => (stop(), resolve(result)),
+      (error) => (stop(), reject(toSqlError(error))),
     );
   });
 }

@@ -1,4 +1,5 @@
 import { DispatchError } from "../core/errors.ts";
+import { Deadlines } from "./deadlines.ts";
 import {
   limitOf,
   type SqlDriver,
@@ -27,6 +28,12 @@ export interface OpenOptions extends SqlOptions {
   /** What `pg_stat_activity` shows. Default `"dispatch"`. */
   readonly applicationName?: string;
 }
+
+/**
+ * Within a session the server ends a statement at its limit; when even that does not come in so much
+ * more time, the connection is dead.
+ */
+const GRACE_MS = 2_000;
 
 /** One that nobody has used for so long is closed. */
 const IDLE_MS = 60_000;
@@ -64,8 +71,9 @@ export async function openPostgres(url: string, options: OpenOptions = {}): Prom
 function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDriver {
   const { maxConnections = 10, connectTimeoutMs: connectMs = 10_000, session = true } = options;
   const limitMs = limitOf(options);
+  const deadlines = new Deadlines(limitMs + (session ? GRACE_MS : 0));
   const target: ConnectionOptions = {
-    ...{ url, connectMs, limitMs, session, parameters: parametersOf(options, limitMs) },
+    ...{ url, connectMs, deadlines, session, parameters: parametersOf(options, limitMs) },
     onBroken: (connection) => pool.drop(connection),
   };
   const open = () => openConnection(postgres, target);
@@ -111,6 +119,7 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
       await Promise.all([...subscriptions].map((stop) => stop()));
       subscriptions.clear();
       await pool.close();
+      deadlines.close();
     },
   };
 }

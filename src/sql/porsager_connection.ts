@@ -1,3 +1,4 @@
+import type { Deadlines } from "./deadlines.ts";
 import type { SqlExecutor, SqlTransaction } from "./driver.ts";
 import type { Pooled } from "./pool.ts";
 import {
@@ -23,8 +24,8 @@ export interface ConnectionOptions {
   readonly url: string;
   /** Milliseconds until a connection that has not come is given up. */
   readonly connectMs: number;
-  /** Milliseconds for a statement. */
-  readonly limitMs: number;
+  /** When its statements are given up: then even the server's own limit did not end them. */
+  readonly deadlines: Deadlines;
   /** False behind a pooler in transaction mode. */
   readonly session: boolean;
   /** Parameters of the session. */
@@ -43,9 +44,6 @@ export interface Connection extends Pooled, SqlExecutor {
   onNotify: ((channel: string, payload: string) => void) | null;
 }
 
-/** The server ends a statement at its limit; when even that does not come, the connection is dead. */
-const GRACE_MS = 2_000;
-
 /**
  * Opens one connection: an instance of postgres.js with `max: 1` that is thrown away as soon as it
  * breaks, because one that reconnects may never send again, or run a rest of one transaction in
@@ -53,7 +51,7 @@ const GRACE_MS = 2_000;
  */
 export async function openConnection(
   postgres: Postgres,
-  { url, connectMs, limitMs, session, parameters, onBroken }: ConnectionOptions,
+  { url, connectMs, deadlines, session, parameters, onBroken }: ConnectionOptions,
 ): Promise<Connection> {
   let broken = false;
   let lose!: () => void;
@@ -85,9 +83,9 @@ export async function openConnection(
     if (link !== undefined) onBroken?.(connection);
   }
 
-  // Within a session the server's own limit comes first.
   const settings = {
-    limitMs: limitMs + (session ? GRACE_MS : 0),
+    limitMs: deadlines.ms,
+    deadlines,
     prepare: session,
     giveUp(cancel: () => void) {
       dial.allow();

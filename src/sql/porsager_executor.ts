@@ -1,4 +1,5 @@
 import { OID, parseInt8, parserOf } from "./columns.ts";
+import type { Deadlines } from "./deadlines.ts";
 import type { SqlExecutor, SqlParam } from "./driver.ts";
 import { withLimit } from "./limit.ts";
 import { SqlError, toSqlError } from "./sql_error.ts";
@@ -57,6 +58,8 @@ export interface Client {
 export interface Settings {
   /** Milliseconds until a statement is given up. */
   readonly limitMs: number;
+  /** Those of the driver, which have that limit. */
+  readonly deadlines?: Deadlines;
   /** Whether statements are prepared and kept. */
   readonly prepare: boolean;
   /** Frees what a statement holds that is given up. By default it is cancelled. */
@@ -69,7 +72,7 @@ export function executorOf(
   settings: Settings,
   client: Client | undefined,
 ): SqlExecutor {
-  const { limitMs, prepare } = settings;
+  const { limitMs, prepare, deadlines } = settings;
   const plain = client !== undefined && readsPlainly(client);
   return {
     query<Row extends object>(text: string, params: readonly SqlParam[] = []): Promise<Row[]> {
@@ -80,8 +83,10 @@ export function executorOf(
         return settings.giveUp ? settings.giveUp(cancel) : cancel();
       };
       const rows = plain
-        ? withLimit(limitMs, statement, giveUp).then(int8sToNumbers)
-        : withLimit(limitMs, statement.raw(), giveUp).then((rows) => decode(rows, client));
+        ? withLimit(limitMs, statement, giveUp, deadlines).then(int8sToNumbers)
+        : withLimit(limitMs, statement.raw(), giveUp, deadlines).then((rows) =>
+          decode(rows, client)
+        );
       return rows as Promise<Row[]>;
     },
     async script(text) {

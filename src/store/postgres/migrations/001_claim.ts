@@ -173,16 +173,6 @@ begin
   end if;
 end $$;
 
-create function ${s}.configure(p_queue text, p_paused bool, p_limits bool, p_concurrency int4)
-returns void language plpgsql ${PINNED} as $$
-begin
-  insert into ${s}.queues as s (name, paused, concurrency)
-  values (p_queue, coalesce(p_paused, false), p_concurrency)
-  on conflict (name) do update set paused = coalesce(p_paused, s.paused),
-    concurrency = case when p_limits then p_concurrency else s.concurrency end;
-  perform ${s}.count_running();
-end $$;
-
 -- Milliseconds until a job is due, 0 where one is ready, null where none waits.
 create function ${s}.next_due(p_now int8, p_queues text[], p_names text[], p_suspect_at int4)
 returns int8 language plpgsql ${PINNED} as $$

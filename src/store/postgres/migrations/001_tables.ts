@@ -9,12 +9,12 @@ const unfinished = (s: string, state: string, which: string): string =>
 /**
  * The tables of version 1.
  *
- *     jobs      unfinished jobs only: what claims read stays small, however long the history
- *     finished  jobs that ended; a row arrives when one is settled, and goes when it is pruned
- *     completions  which jobs completed together: what is pruned goes by their moments
- *     letters   dead letters, which outlive their jobs
- *     queues    settings; a queue of which nothing is set has no row
- *     tallies   counts, as differences that are added up and now and then folded together
+ *     jobs         unfinished jobs only: what claims read stays small, however long the history
+ *     finished     jobs that ended; a row arrives when one is settled, and goes when it is pruned
+ *     completions  which jobs completed together, and when: by that they are pruned
+ *     letters      dead letters, which outlive their jobs
+ *     queues       settings; a queue of which nothing is set has no row
+ *     tallies      counts, as differences that are added up and now and then folded together
  *
  * A completed job is deleted from `jobs` and inserted into `finished` in one statement. A bare loop
  * drained 80,000 jobs a second so, 69,000 out of one table with partial indexes; above all vacuum
@@ -104,8 +104,8 @@ create table ${s}.finished (
 create index finished_failed on ${s}.finished (state, id) where state <> 'c';
 create index finished_failed_at on ${s}.finished (state, completed_at) where state <> 'c';
 
--- An entry for each statement that ended jobs. An index of the moments in finished had one for each
--- job, a tenth of what ends cost. Identifiers of jobs that were removed or retried since do no harm.
+-- A row for each statement that completed jobs. An index of the moments in finished had an entry for
+-- each job, a tenth of what ends cost. What names a job that was removed or retried since does no harm.
 create table ${s}.completions (
   completed_at int8 not null,
   ids uuid[] not null

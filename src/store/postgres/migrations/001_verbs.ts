@@ -103,6 +103,16 @@ begin
   return query select * from ${s}.records r where found and r.id = p_id;
 end $$;
 
+create function ${s}.configure(p_queue text, p_paused bool, p_limits bool, p_concurrency int4)
+returns void language plpgsql ${PINNED} as $$
+begin
+  insert into ${s}.queues as s (name, paused, concurrency)
+  values (p_queue, coalesce(p_paused, false), p_concurrency)
+  on conflict (name) do update set paused = coalesce(p_paused, s.paused),
+    concurrency = case when p_limits then p_concurrency else s.concurrency end;
+  perform ${s}.count_running();
+end $$;
+
 -- Takes the jobs of old completions, at most so many.
 create function ${s}.take_completions(p_before int8, p_limit int4) returns uuid[]
 language plpgsql ${PINNED} as $$
