@@ -1,3 +1,4 @@
+import { waits } from "./migrations/001_parts.ts";
 import { keyholder } from "./migrations/002_tables.ts";
 
 /** The texts of the statements, built once for each store: clients prepare them by their text. */
@@ -85,7 +86,9 @@ cross join lateral (
     cancel: `select * from ${s}.cancel_job($1::text::int8, $2::text::uuid)`,
     retry: `select * from ${s}.retry_job($1::text::int8, $2::text::uuid)`,
     remove: `select case when not exists (select 1 from ${s}.jobs j
-  where j.id = $1::text::uuid and j.state <> 'r' and j.name like 'workflow/%') then ${s}.remove($1::text::uuid)
+  where j.id = $1::text::uuid and ${
+      waits("j.")
+    } and j.name like 'workflow/%') then ${s}.remove($1::text::uuid)
   else false end as removed`,
     replay: `select * from ${s}.replay($1::text::int8, $2::text::uuid, $3::text::uuid)`,
     prune:
@@ -138,12 +141,12 @@ const LETTERS = `($2::text is null or queue = $2::text) and ($3::text is null or
     + coalesce($1::text::int8, (extract(epoch from clock_timestamp()) * 1000)::int8))`;
 
 /** Where jobs are: each in one of these. */
-const ANYWHERE = [["jobs", "state <> 'r'"], ["jobs", "state = 'r'"], ["finished", "true"]] as const;
+const ANYWHERE = [["jobs", waits()], ["jobs", "state = 'r'"], ["finished", "true"]] as const;
 
 /** Which table has the jobs of a state, and which of its rows they are. */
 const IN_STATE = {
-  pending: ["jobs", "state <> 'r' and retry_count = 0"],
-  retrying: ["jobs", "state <> 'r' and retry_count > 0"],
+  pending: ["jobs", `${waits()} and retry_count = 0`],
+  retrying: ["jobs", `${waits()} and retry_count > 0`],
   running: ["jobs", "state = 'r'"],
   completed: ["finished", "state = 'c'"],
   failed: ["finished", "state = 'd' and state <> 'c'"],

@@ -68,11 +68,17 @@ export const letters = (s: string): string => `
 /** The lease `i`, of those that a function was given, still holds the job `j`. */
 export const HELD = `j.id = any (p_ids) and j.id = i.id and j.token = i.token and j.state = 'r'`;
 
+/**
+ * A job does not run, in the words of the index of those. No condition of a claim implies them: as
+ * `state <> 'r'` it was read from end to end for ready jobs, where it was taken to be empty.
+ */
+export const waits = (job = ""): string => `coalesce(${job}state, 'f') <> 'r'`;
+
 /** The job `j` has an id, in whatever state; as one condition, which a row keeps when it moves. */
 export const withId = (id: string): string =>
-  `(j.state <> 'r' and j.id ${id} or j.state = 'r' and j.id ${id})`;
+  `(${waits("j.")} and j.id ${id} or j.state = 'r' and j.id ${id})`;
 
 /** Columns of the unfinished job with an id, as a query of one row or none. */
 export const unfinished = (s: string, columns: string, id: string): string =>
-  `(select ${columns} from ${s}.jobs j where j.id = ${id} and j.state <> 'r'
+  `(select ${columns} from ${s}.jobs j where j.id = ${id} and ${waits("j.")}
       union all select ${columns} from ${s}.jobs j where j.id = ${id} and j.state = 'r')`;

@@ -1,3 +1,5 @@
+import { waits } from "./001_parts.ts";
+
 /** What the view of records has of unfinished jobs; the condition names an index of ids. */
 const unfinished = (s: string, state: string, which: string): string =>
   `select id, name, queue, ${state} as state,
@@ -64,7 +66,7 @@ create index jobs_ready on ${s}.jobs (queue, name, state, priority desc, run_at,
 create index jobs_future on ${s}.jobs (queue, name, run_at) where state = 'f';
 -- By their ids jobs stand in two indexes, those that run apart. In one, for all, a claim would make a
 -- second entry beside the one of an index of running jobs: an eighth of what claims and ends cost.
-create unique index jobs_waiting on ${s}.jobs (id) where state <> 'r';
+create unique index jobs_waiting on ${s}.jobs (id) where ${waits()};
 -- No column of it changes when a lease is extended, so that heartbeats are heap-only updates; rescues
 -- read all of it, which is as much as runs at the moment.
 create index jobs_running on ${s}.jobs (id) where state = 'r';
@@ -156,7 +158,7 @@ alter table ${s}.tallies replica identity full;
 create view ${s}.records as
   ${unfinished(s, "'running'", "state = 'r'")}
   union all
-  ${unfinished(s, "case when retry_count > 0 then 'retrying' else 'pending' end", "state <> 'r'")}
+  ${unfinished(s, "case when retry_count > 0 then 'retrying' else 'pending' end", waits())}
   union all
   select id, name, queue,
     case state when 'c' then 'completed' when 'd' then 'failed' else 'cancelled' end,

@@ -1,4 +1,4 @@
-import { finish, kept, NOW, PINNED, PINNED_BY_ID, WAITING, withId } from "./001_parts.ts";
+import { finish, kept, NOW, PINNED, PINNED_BY_ID, WAITING, waits, withId } from "./001_parts.ts";
 
 /**
  * What administrators do. Each function returns the job as it is then, or nothing where the job does
@@ -28,7 +28,7 @@ begin
     where j.id = p_id and j.state = 'r';
   else
     with ended as (
-      delete from ${s}.jobs j where j.id = p_id and j.state <> 'r'
+      delete from ${s}.jobs j where j.id = p_id and ${waits("j.")}
       returning ${kept}, 'x'::"char" as final, j.failure as new_failure, null::text as new_result
     ), ${finish(s)}
     insert into ${s}.tallies (queue, state, n)
@@ -47,7 +47,7 @@ begin
     with again as (
       update ${s}.jobs j set retry_count = 0, crashes = 0, failure = null, run_at = t,
         updated_at = t, state = 'w'
-      where j.id = p_id and j.state <> 'r' and j.retry_count > 0
+      where j.id = p_id and ${waits("j.")} and j.retry_count > 0
       returning j.queue
     )
     insert into ${s}.tallies (queue, state, n)
@@ -76,7 +76,9 @@ create function ${s}.remove(p_id uuid) returns bool
 language plpgsql ${PINNED} as $$
 begin
   with gone as (
-    delete from ${s}.jobs j where j.id = p_id and j.state <> 'r' returning j.queue, ${WAITING} as state
+    delete from ${s}.jobs j where j.id = p_id and ${
+  waits("j.")
+} returning j.queue, ${WAITING} as state
   ), gone_too as (
     delete from ${s}.finished f where f.id = p_id returning f.queue, f.state
   )

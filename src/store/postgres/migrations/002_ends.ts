@@ -6,6 +6,7 @@ import {
   PINNED_BY_ID,
   unfinished,
   WAITING,
+  waits,
   withId,
 } from "./001_parts.ts";
 
@@ -16,7 +17,7 @@ import {
 export const wake = (s: string, id: string): string => `
   update ${s}.jobs j set run_at = t, updated_at = t,
     state = case when j.crashes >= p_suspect_at then 's' else 'w' end::"char"
-  where j.id = ${id} and j.state <> 'r' and j.state::text = 'f' and j.run_at > t`;
+  where j.id = ${id} and ${waits("j.")} and j.state::text = 'f' and j.run_at > t`;
 
 /** Jobs that were counted as running wait; `changed` has their queues and retries. */
 const nowWaiting = (s: string): string => `
@@ -90,7 +91,7 @@ begin
       where f.parent = new.id and not f.compensating offset 0) c order by c.id loop
       update ${s}.jobs j set failure =
         '{"code":"cancelled","message":"Its parent was cancelled"}'
-      where j.id = child.id and j.state <> 'r';
+      where j.id = child.id and ${waits("j.")};
       perform ${s}.cancel(t, child.id);
     end loop;
   end if;

@@ -1,4 +1,4 @@
-import { NOW, PINNED, WAITING } from "./001_parts.ts";
+import { NOW, PINNED, WAITING, waits } from "./001_parts.ts";
 
 /** What administrators do to runs, and to jobs that may be some. */
 export const verbs = (s: string): string => `
@@ -68,7 +68,7 @@ begin
     on conflict (id) do update set compensating = true, cause = null;
     update ${s}.jobs j set updated_at = t, cancel_requested = true where j.id = p_id and j.state = 'r';
     update ${s}.jobs j set updated_at = t, cancel_requested = false, run_at = t, state = 'w'
-    where j.id = p_id and j.state <> 'r';
+    where j.id = p_id and ${waits("j.")};
   end if;
   return query select * from ${s}.runs r where r.id = p_id;
 end $$;
@@ -87,10 +87,10 @@ begin
     return;
   elsif found_in is not null then
     with old as (select queue, ${WAITING} as state from ${s}.jobs j
-      where j.id = p_id and j.state <> 'r'),
+      where j.id = p_id and ${waits("j.")}),
     again as (
       update ${s}.jobs j set retry_count = 0, crashes = 0, failure = null, run_at = t,
-        updated_at = t, state = 'w' where j.id = p_id and j.state <> 'r'
+        updated_at = t, state = 'w' where j.id = p_id and ${waits("j.")}
     )
     insert into ${s}.tallies (queue, state, n)
       select queue, state, -1 from old union all select queue, 'p', 1 from old;
