@@ -1,6 +1,6 @@
 import { DispatchError, messageOf, show } from "../core/errors.ts";
 import type { Event, EventRecord, NewEvent } from "../core/event.ts";
-import type { NewJob } from "../core/job.ts";
+import type { JobRecord, NewJob } from "../core/job.ts";
 import type { Lease } from "../core/lease.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Outcome } from "../core/outcome.ts";
@@ -45,6 +45,8 @@ export class RunEngine {
   readonly lifecycle: Lifecycle;
   /** `engine.runs`. */
   readonly runs: Runs;
+  /** Stores the job of a run whose id its caller has chosen: others may have sent it before. */
+  readonly startOnce: (job: NewJob) => Promise<JobRecord>;
   /** Reads a run by the id of its job. */
   readonly get: (jobId: string) => Promise<RunRecord | null>;
   /** Reads what a run goes on with: its first checkpoints are a whole page, unless it has fewer. */
@@ -73,6 +75,11 @@ export class RunEngine {
     );
     // What these write they may write twice: the first write stands.
     this.keep = createBatcher((batch) => events.publish(batch), BATCH);
+    this.startOnce = createBatcher(
+      (batch) => store.jobs.enqueue(batch),
+      BATCH,
+      (batch) => store.jobs.get(batch.map(({ id }) => id)),
+    );
     this.get = createBatcher((batch) => runs.get(batch), BATCH);
     this.resume = createBatcher((batch) => runs.resume(batch, PAGE_SIZE), BATCH);
     this.#save = createBatcher((batch) => runs.save(batch), BATCH);

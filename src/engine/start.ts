@@ -62,10 +62,11 @@ export async function startRun(
     if (known !== null) return toRun(known);
   }
   if (options.tx !== undefined) {
-    const [record] = await machinery.transactions().enqueue(options.tx, [job]);
+    const [record] = await machinery.transactions().enqueue(options.tx, [job], id === undefined);
     return toRun(freshRun(record));
   }
-  const record = await machinery.enqueue(job);
+  // Another process may have started it since with the same id, and a worker runs it by now.
+  const record = await (id === undefined ? machinery.enqueue(job) : engine.startOnce(job));
   if (record.id !== job.id) return toRun(await engine.get(record.id) ?? freshRun(record));
   lifecycle.tell("onWorkflowStarted", runInfo(record));
   return toRun(freshRun(record));

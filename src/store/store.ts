@@ -214,9 +214,10 @@ export interface StoreTransactions {
    * As {@link JobStore.enqueue}, in a transaction that the caller has opened with a client of the same
    * database: the jobs exist, and workers are woken, exactly when it commits.
    *
+   * @param fresh false where somebody may have sent these ids before. Default `true`
    * @throws {DispatchError} `unsupported_client` for what is no open transaction
    */
-  enqueue(tx: unknown, jobs: readonly NewJob[]): Promise<JobRecord[]>;
+  enqueue(tx: unknown, jobs: readonly NewJob[], fresh?: boolean): Promise<JobRecord[]>;
   /**
    * Runs `work` in a transaction of its own, which also completes the job with the result that `work`
    * returns. Where the lease is not held any more all of it is rolled back: `lost`. What `work`

@@ -69,6 +69,32 @@ describe("postgresStore() between connections", () => {
     assertEquals([completed, retrying, running], [2000, 1000, 0]);
   });
 
+  it("an id that is sent again while its job is being claimed adds nothing", async () => {
+    await using t = await open();
+    const job = newJob({ payload: '"first"' });
+    await t.store.jobs.enqueue([job]);
+    const others = [newJob(), newJob()];
+    const late = await t.driver.transaction(async (tx) => {
+      await tx.query(
+        `select * from dispatch.claim(null, 'w', '{default}', '{mail}', 9, 60000, false, 2)`,
+      );
+      const sent = t.store.jobs.enqueue([others[0], { ...job, payload: '"late"' }, others[1]]);
+      await until("it waits for the claim", async () => {
+        const waiting = `select 1 as one from pg_stat_activity
+          where datname = current_database() and wait_event = 'transactionid'`;
+        return (await t.driver.query(waiting)).length > 0;
+      });
+      return { sent };
+    });
+    const records = await late.sent;
+    assertEquals(records.map(({ id }) => id), [others[0].id, job.id, others[1].id]);
+    assertEquals([records[1].state, records[1].payload], ["running", '"first"']);
+    const { pending, running } = await t.store.jobs.counts();
+    assertEquals([pending, running], [2, 1]);
+    const { items } = await t.store.jobs.list({ limit: 10, offset: 0 });
+    assertEquals(items.length, 3);
+  });
+
   it("jobs whose claim was under way when their queue got a limit count from the next count on", async () => {
     await using t = await open();
     await t.store.jobs.enqueue(Array.from({ length: 6 }, () => newJob()));

@@ -72,6 +72,50 @@ describe("workflows on Postgres", () => {
     await sql.end();
   });
 
+  it("are started once by two that look for their id before either starts one", async () => {
+    await using database = await createDatabase();
+    const executing = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    const calls: unknown[] = [];
+    const Held = defineWorkflow({
+      name: "held",
+      handler: async (input: string) => {
+        calls.push(input);
+        executing.resolve();
+        await go.promise;
+      },
+    });
+    const open = async (concurrency: number) => {
+      const store = postgresStore(database.url);
+      await store.migrate();
+      const engine = new Engine({ concurrency, logger: new RecordingLogger() });
+      engine.register(Held);
+      await engine.start(store);
+      return { store, engine };
+    };
+    const [first, second] = [await open(2), await open(0)];
+    const runs = second.store.runs!;
+    const get = runs.get.bind(runs);
+    runs.get = async (ids) => {
+      const before = await get(ids);
+      await executing.promise; // by then the other one has started it, and a worker has taken it
+      return before;
+    };
+    const id = "run_01jd0gxm6te4fs5b9v3q8n2kzr";
+    const late = second.engine.startWorkflow(Held, "late", { id });
+    await first.engine.startWorkflow(Held, "first", { id });
+    assertEquals((await late).id, id);
+    const { pending, running } = await first.store.jobs.counts();
+    assertEquals([pending, running], [0, 1]);
+    go.resolve();
+    await first.engine.result(id);
+    assertEquals(calls, ["first"]);
+    for (const { engine, store } of [first, second]) {
+      await engine.stop();
+      await store.close();
+    }
+  });
+
   it("of many families at once, on two workers, end without waiting for each other", async () => {
     await using database = await createDatabase();
     const open = () => postgresStore(database.url, { maxConnections: 5 });

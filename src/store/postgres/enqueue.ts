@@ -59,10 +59,15 @@ async function enqueueOnce(
   for (let tries = 0; open.length > 0; tries++) {
     if (tries === MAX_TRIES) throw new Error("Cannot enqueue: a unique key changes hands too fast");
     const asked = open.map((i) => jobs[i]);
-    const [{ t, added }] = await executor.query<{ t: number; added: string | null }>(
+    const [answer] = await executor.query<{ t: number; added: string | null }>(
       sql.enqueueUnique,
       parameters(now, asked),
-    );
+    ).catch((error) => {
+      if (!isUniqueViolation(error)) throw error;
+      return []; // one of them began to run meanwhile, and is found the next time
+    });
+    if (answer === undefined) continue;
+    const { t, added } = answer;
     const ids = new Set(added?.split(",").map((id) => fromUuid("job", id)));
     for (const i of open) {
       // The first of two with the same id in one call is the one that was added.

@@ -63,7 +63,8 @@ from moment`,
       `where id <> all ((select ${s}.those_running($2::text::uuid[]))::uuid[])
   on conflict do nothing returning id, queue`,
       `select queue, 'p', count(*) from added group by queue
-) select t, (select string_agg(id::text, ',') from added) as added from first`,
+) select t, added, ${s}.refuse_running(added)::text as refused
+from (select t, (select string_agg(id::text, ',') from added) as added from first offset 0) a`,
     ),
     holders: `select r.*, h.ord::int4 as ord
 from unnest($1::text::text[], $2::text::text[], $3::text::uuid[]) with ordinality h (name, key, id, ord)

@@ -27,9 +27,9 @@ export class PostgresTransactions implements StoreTransactions {
     this.#options = options;
   }
 
-  async enqueue(tx: unknown, jobs: readonly NewJob[]): Promise<JobRecord[]> {
+  async enqueue(tx: unknown, jobs: readonly NewJob[], fresh = true): Promise<JobRecord[]> {
     const executor = toSqlTransaction(tx, this.#options);
-    const records = await enqueue(executor, this.#sql, this.#database.now, jobs, true);
+    const records = await enqueue(executor, this.#sql, this.#database.now, jobs, fresh);
     await this.#wake.sendWith(executor, records.map((job) => job.queue));
     return records;
   }

@@ -181,6 +181,16 @@ begin
   return array(select j.id from ${s}.jobs j where j.state = 'r' and j.id = any (p_ids));
 end $$;
 
+-- Refuses ids that were just added beside jobs that run: a claim may have committed after this statement
+-- had looked for those, and before it came to the index of those that wait. A later one meets the entry.
+create function ${s}.refuse_running(p_added text) returns void
+language plpgsql ${PINNED} as $$
+begin
+  if ${s}.those_running(string_to_array(p_added, ',')::uuid[]) <> '{}' then
+    raise unique_violation using message = 'A job of that id has begun to run meanwhile';
+  end if;
+end $$;
+
 -- Counts anew what runs in queues with a limit. Claims see to that for what they take; but one that
 -- is under way while the limit is set does not know of it.
 create function ${s}.count_running() returns void

@@ -175,7 +175,6 @@ end $$;
 -- queues with a limit is counted anew.
 create function ${s}.fold() returns void language plpgsql as $$
 begin
-  perform ${s}.count_running();
   with old as (
     delete from ${s}.tallies where ctid = any (array(
       select ctid from ${s}.tallies limit 50000 for update skip locked))
@@ -183,5 +182,6 @@ begin
   )
   insert into ${s}.tallies (queue, state, n)
     select queue, state, sum(n) from old group by queue, state having sum(n) <> 0;
+  perform ${s}.count_running();
 end $$;
 `;
