@@ -68,6 +68,12 @@ export interface SqlDriver extends SqlExecutor {
    */
   pipeline?(afterHints?: boolean): SqlExecutor["query"];
   /**
+   * Runs `work` with one connection. Statements that it begins without waiting for those before are
+   * sent at once, and run in the order of the calls, each in a transaction of its own. Not there where
+   * the client waits for answers.
+   */
+  inOrder?<T>(work: (connection: Pick<SqlExecutor, "query">) => Promise<T>): Promise<T>;
+  /**
    * Runs `work` in a transaction: commits when it returns, rolls back when it throws and passes on
    * what it threw. Statements of the driver itself are not part of it, and with a single
    * connection `work` must not wait for one.

@@ -100,6 +100,7 @@ function driver(postgres: Postgres, url: string, options: OpenOptions): SqlDrive
         };
       },
     }),
+    inOrder: (work) => pool.use(work),
     query: (text, params) => pool.use((connection) => connection.query(text, params)),
     script: (text) => pool.use((connection) => connection.script(text)),
     transaction: <T>(work: (tx: SqlTransaction) => Promise<T>) =>

@@ -34,7 +34,7 @@ export function watched(driver: SqlDriver, logger: Logger | undefined): SqlDrive
     outage = null;
   }
 
-  const { pipeline } = driver;
+  const { pipeline, inOrder } = driver;
   return {
     ...driver,
     ...(pipeline && {
@@ -42,6 +42,9 @@ export function watched(driver: SqlDriver, logger: Logger | undefined): SqlDrive
         const query = pipeline(afterHints);
         return (text, params) => watch(query(text, params));
       },
+    }),
+    ...(inOrder && {
+      inOrder: <T>(work: Parameters<typeof inOrder<T>>[0]) => watch(inOrder<T>(work)),
     }),
     query: (text, params) => watch(driver.query(text, params)),
     script: (text) => watch(driver.script(text)),

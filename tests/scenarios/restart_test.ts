@@ -68,6 +68,39 @@ describe("a restart of PostgreSQL under load", () => {
   });
 });
 
+/** Has a server write to its disk for those alone that wait for it. */
+async function stopWalWriter(url: string): Promise<void> {
+  const sql = postgres(url, { max: 1, fetch_types: false });
+  const [writer] = await sql`select pid from pg_stat_activity where backend_type = 'walwriter'`;
+  await sql.end();
+  Deno.kill(writer.pid, "SIGSTOP");
+}
+
+describe("a server that falls right after an enqueue has resolved", () => {
+  it("has the job on its disk, whether others were told of it or not", async () => {
+    await using server = await startOwnServer();
+    await using database = await createDatabase(server);
+    const store = postgresStore(database.url);
+    const Job = defineJob({ name: "job", handler: () => Promise.resolve() });
+    await using ext = make({ store, jobs: [Job], disableRoutes: true, concurrency: 0 });
+    await ext.start();
+    for (let round = 0; round < 2; round++) {
+      await ext.engine.enqueue(Job, null);
+      await stopWalWriter(database.url);
+      await pause(20); // a hint is due with the next one, and with none that follows it at once
+      const ids: string[] = [];
+      for (let n = 0; n <= round; n++) ids.push((await ext.engine.enqueue(Job, null)).id);
+      await server.stop("immediate");
+      await server.start();
+      await until("it answers", async () => (await store.jobs.counts(), true));
+      const states = (await store.jobs.get(ids)).map((job) => job?.state);
+      assertEquals(states, ids.map(() => "pending"));
+    }
+    await ext.stop();
+    await store.close();
+  });
+});
+
 describe("a server that falls before it has written a claim to its disk", () => {
   it("gives the job out once more, whose first handler is told", async () => {
     await using server = await startOwnServer();
@@ -92,10 +125,7 @@ describe("a server that falls before it has written a claim to its disk", () => 
     await ext.start();
     for (let tries = 1;; tries++) {
       calls = 0;
-      const sql = postgres(database.url, { max: 1, fetch_types: false });
-      const [writer] = await sql`select pid from pg_stat_activity where backend_type = 'walwriter'`;
-      await sql.end();
-      Deno.kill(writer.pid, "SIGSTOP");
+      await stopWalWriter(database.url);
       const { id } = await ext.engine.enqueue(Job, null);
       await until("the job runs", () => calls === 1);
       const claimed = await find(id);

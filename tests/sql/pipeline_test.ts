@@ -202,3 +202,26 @@ describe("the pipeline of a postgres:// URL", () => {
     await driver.close();
   });
 });
+
+describe("inOrder() of a driver", () => {
+  it("sends statements at once, which run one after the other, each for itself", async () => {
+    await using database = await createDatabase();
+    const driver = await openPostgres(database.url);
+    await driver.script("create table entries (n int4 primary key)");
+    const insert = "insert into entries values ($1::int4) returning pg_backend_pid() as pid";
+    const answers = await driver.inOrder!((connection) =>
+      Promise.allSettled([1, 1, 2].map((n) => connection.query<{ pid: number }>(insert, [n])))
+    );
+    assertEquals(answers.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+    const pids = answers.flatMap((answer) => answer.status === "fulfilled" ? answer.value : []);
+    assertEquals(pids[0], pids[1]);
+    assertEquals(await driver.query("select n from entries order by n"), [{ n: 1 }, { n: 2 }]);
+    const begun: string[] = [];
+    await driver.inOrder!((connection) => {
+      const slow = connection.query("select pg_sleep(0.2)::text").then(() => begun.push("slow"));
+      return Promise.all([slow, connection.query("select 1 as n").then(() => begun.push("quick"))]);
+    });
+    assertEquals(begun, ["slow", "quick"]);
+    await driver.close();
+  });
+});

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import { DispatchError, show } from "../../core/errors.ts";
+import { DispatchError, messageOf, show } from "../../core/errors.ts";
 import type { SqlDriver, SqlExecutor, SqlParam, SqlRow } from "../../sql/driver.ts";
 import { SqlError } from "../../sql/sql_error.ts";
 
@@ -41,6 +41,35 @@ export class Database {
   }
 
   /**
+   * Runs a statement that commits before the disk has it, and resolves when the disk has: its `flush`,
+   * sent right behind, commits after it and waits. What it tells others they hear sooner by the time of
+   * that, a third of a millisecond on a fast disk; and nobody has been promised anything until then.
+   *
+   * Where the client cannot send two at once, `otherwise` is run, which waits itself.
+   */
+  async ahead<Row extends object>(
+    statement: string,
+    params: readonly SqlParam[],
+    { flush, flushParams, otherwise }: {
+      readonly flush: string;
+      readonly flushParams: readonly SqlParam[];
+      readonly otherwise: string;
+    },
+  ): Promise<Row[]> {
+    const driver = await this.driver();
+    if (driver.inOrder === undefined) return await this.query<Row>(otherwise, params);
+    const [answer, flushed] = await driver.inOrder((connection) =>
+      Promise.allSettled([
+        connection.query<Row>(statement, params),
+        connection.query(flush, flushParams),
+      ])
+    );
+    if (answer.status === "rejected") throw answer.reason;
+    if (flushed.status === "rejected") throw notFlushed(flushed.reason);
+    return answer.value;
+  }
+
+  /**
    * Tries again what the database has rolled back because it and others waited for each other. Locks
    * are taken in one order everywhere, so that this is for what slips in between.
    */
@@ -79,6 +108,16 @@ export class Database {
     this.#driver = null;
     await (await driver?.catch(() => null))?.close();
   }
+}
+
+/** Of whatever kind: that the statement can be seen does not say that it will outlive the server. */
+function notFlushed(cause: unknown): SqlError {
+  return new SqlError(`The database did not say that a write is on the disk: ${messageOf(cause)}`, {
+    sqlState: null,
+    transient: true,
+    uncertain: true,
+    cause,
+  });
 }
 
 /**

@@ -2,12 +2,16 @@ import { type JobRecord, type NewJob, newRecord } from "../../core/job.ts";
 import type { SqlExecutor, SqlParam } from "../../sql/driver.ts";
 import { SqlError } from "../../sql/sql_error.ts";
 import { arrayOf, textArray } from "./array.ts";
+import type { Database } from "./database.ts";
 import { encodeKey, encodeLabels, type RecordRow, toRecord } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 import { fromUuid, unchecked } from "./uuid.ts";
 
 /** Holders of a unique key that finish before they can be read make room: then it is tried again. */
 const MAX_TRIES = 20;
+
+/** Where jobs are added: in the caller's transaction, or in the database by itself. */
+type Executor = Pick<SqlExecutor, "query"> & Partial<Pick<Database, "ahead">>;
 
 /**
  * Adds jobs with one statement. Its answer is a single moment: all else is known here, and reading
@@ -18,7 +22,7 @@ const MAX_TRIES = 20;
  * themselves
  */
 export function enqueue(
-  executor: Pick<SqlExecutor, "query">,
+  executor: Executor,
   sql: Statements,
   now: string | null,
   jobs: readonly NewJob[],
@@ -29,18 +33,41 @@ export function enqueue(
   if (!fresh || jobs.some((job) => job.uniqueKey !== null)) {
     return enqueueOnce(executor, sql, now, jobs);
   }
-  const [text, params] = areAlike(jobs)
-    ? jobs.length === 1 && now === null && isPlain(jobs[0])
-      ? one(sql, jobs[0], takeTurn())
-      : alike(sql, now, jobs, takeTurn())
-    : [sql.enqueue, [...parameters(now, jobs), ...counted(jobs.map((job) => job.queue))]];
-  return executor.query<{ t: number }>(text, params).then(
+  return insert(executor, sql, now, jobs, takeTurn).then(
     ([{ t }]) => jobs.map((job) => newRecord(job, t)),
     (error) => {
       if (!isUniqueViolation(error)) throw error;
       return enqueueOnce(executor, sql, now, jobs); // some of them are there already
     },
   );
+}
+
+/** Adds jobs that are not there yet, and have no unique key. */
+function insert(
+  executor: Executor,
+  sql: Statements,
+  now: string | null,
+  jobs: readonly NewJob[],
+  takeTurn: () => string | null,
+): Promise<{ t: number }[]> {
+  if (!areAlike(jobs)) {
+    const counts = counted(jobs.map((job) => job.queue));
+    return executor.query(sql.enqueue, [...parameters(now, jobs), ...counts]);
+  }
+  const [job] = jobs;
+  if (jobs.length > 1 || now !== null || !isPlain(job)) {
+    return executor.query(sql.enqueueAlike, alike(now, jobs, takeTurn()));
+  }
+  const params = [unchecked(job.id), job.payload, job.name, job.queue];
+  const channel = takeTurn();
+  if (channel === null) return executor.query(sql.enqueueOne, params);
+  params.push(channel);
+  if (executor.ahead === undefined) return executor.query(sql.enqueueAndTell, params);
+  return executor.ahead(sql.enqueueAhead, params, {
+    flush: sql.flush,
+    flushParams: [job.queue],
+    otherwise: sql.enqueueAndTell,
+  });
 }
 
 /**
@@ -107,27 +134,15 @@ function isPlain({ priority, maxRetries, timeoutMs, delayMs }: NewJob): boolean 
   return priority === 0 && maxRetries === 3 && timeoutMs === 0 && delayMs === 0;
 }
 
-function one(sql: Statements, job: NewJob, channel: string | null): [string, SqlParam[]] {
-  const params: SqlParam[] = [unchecked(job.id), job.payload, job.name, job.queue];
-  if (channel === null) return [sql.enqueueOne, params];
-  params.push(channel);
-  return [sql.enqueueAndTell, params];
-}
-
-function alike(
-  sql: Statements,
-  now: string | null,
-  jobs: readonly NewJob[],
-  channel: string | null,
-): [string, SqlParam[]] {
+function alike(now: string | null, jobs: readonly NewJob[], channel: string | null): SqlParam[] {
   const { name, queue, priority, maxRetries, timeoutMs, delayMs } = jobs[0];
-  return [sql.enqueueAlike, [
+  return [
     now,
     arrayOf(jobs.map((job) => unchecked(job.id))),
     textArray(jobs.map((job) => job.payload)),
     ...[name, queue, priority, maxRetries, String(timeoutMs), String(delayMs)],
     ...[channel, jobs.length],
-  ]];
+  ];
 }
 
 function parameters(now: string | null, jobs: readonly NewJob[]): SqlParam[] {

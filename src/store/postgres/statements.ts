@@ -39,10 +39,17 @@ insert into ${s}.jobs (id, run_at, timeout_ms, created_at, updated_at, priority,
 select $1::text::uuid, t, 0, t, t, 0, 3, 'w', $4::text, $3::text, $2::text
 from (select (extract(epoch from clock_timestamp()) * 1000)::int8 as t offset 0) moment
 returning created_at as t${then}`;
+  const told = "(select pg_notify($5::text, $4::text)::text) as told";
   return {
     /** A single job with the default options: each parameter more took 4 µs. */
     enqueueOne: enqueueOne(""),
-    enqueueAndTell: enqueueOne(", (select pg_notify($5::text, $4::text)::text) as told"),
+    enqueueAndTell: enqueueOne(`, ${told}`),
+    /** Whose commit does not wait for the disk: for `Database.ahead`. */
+    enqueueAhead: enqueueOne(
+      `, ${told}, (select set_config('synchronous_commit', 'off', true)) as ahead`,
+    ),
+    /** Writes next to nothing, for its commit to wait for the disk. */
+    flush: `insert into ${s}.tallies (queue, state, n) values ($1::text, 'p', 0)`,
     /** Jobs that differ in nothing but payload: 50 of them in two thirds of the time. */
     enqueueAlike: `
 with moment as materialized (select ${now} as t), added as (
