@@ -150,9 +150,17 @@ export const steady = (figure: (latencies: number[]) => number, { old }: Setting
     await worker.do("work");
     await producer.do("steady", { n: 3, rate: 5000 });
     await worker.do("latencies");
-    await producer.do("steady", { n: 60, rate: 5000 });
+    const latencies: number[] = [];
+    let isSent = false;
+    const sending = producer.do("steady", { n: 60, rate: 5000 }).then(() => (isSent = true));
+    // Second by second: the memory of 300,000 of them is not what the worker needs.
+    while (!isSent) {
+      await Promise.race([sending, pause(1000)]);
+      latencies.push(...await worker.do<number[]>("latencies"));
+    }
     await untilDone(bench, [worker], 63 * 5000, fewerFinished(63 * 5000));
-    return figure(await worker.do<number[]>("latencies"));
+    latencies.push(...await worker.do<number[]>("latencies"));
+    return figure(latencies);
   });
 
 function quantile(latencies: readonly number[], share: number): number {
