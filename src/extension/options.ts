@@ -7,7 +7,7 @@ import type { Store } from "../store/store.ts";
 import type { AnyWorkflowDefinition } from "../workflow/definition.ts";
 import { loadConfig } from "./config.ts";
 import { DATA_OPTIONS, type DataOptions, isRecord, readFields } from "./fields.ts";
-import { placeInCode } from "./place.ts";
+import { type Place, placeInCode } from "./place.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 
 /**
@@ -76,8 +76,13 @@ export interface ExtensionSettings
 
 type CodeOption = Exclude<keyof ExtensionOptions, keyof DataOptions>;
 
-/** What the options take that only code can set: how errors say it, and how it is told. */
-const CODE_OPTIONS: Record<CodeOption, [expected: string, fits: (value: unknown) => boolean]> = {
+type Fits = (value: unknown) => boolean;
+
+/**
+ * What the options take that only code can set: how errors say it, and how it is told; of lists, the
+ * same for each item.
+ */
+const CODE_OPTIONS: Record<CodeOption, [expected: string, fits: Fits, item?: [string, Fits]]> = {
   store: [
     "a store, such as memoryStore()",
     (value) => hasMethods(value, "ping", "migrate", "close") && isRecord(value.jobs),
@@ -88,17 +93,23 @@ const CODE_OPTIONS: Record<CodeOption, [expected: string, fits: (value: unknown)
   ],
   jobs: [
     "a list of definitions made by defineJob()",
-    listOf((item) => isRecord(item) && item.kind === "job" && typeof item.name === "string"),
+    Array.isArray,
+    ["a definition made by defineJob() (workflows go to the option workflows)", isMade("job")],
   ],
   workflows: [
     "a list of workflows made by defineWorkflow()",
-    listOf((item) => isRecord(item) && item.kind === "workflow" && typeof item.name === "string"),
+    Array.isArray,
+    ["a workflow made by defineWorkflow() (jobs go to the option jobs)", isMade("workflow")],
   ],
   extensions: [
     "a list of lifecycle extensions, each with a name",
-    listOf((item) => isRecord(item) && typeof item.name === "string"),
+    Array.isArray,
+    [
+      "a lifecycle extension with a name",
+      (item) => isRecord(item) && typeof item.name === "string",
+    ],
   ],
-  middleware: ["a list of functions", listOf(isFunction)],
+  middleware: ["a list of functions", Array.isArray, ["a function", isFunction]],
   backoff: ["a function, such as exponential()", isFunction],
   auth: ["a Hono middleware or { bearer }", (value) => isFunction(value) || isRecord(value)],
   config: [
@@ -130,8 +141,7 @@ export function readExtensionOptions(options: unknown, directory: string): Exten
     if ((DATA_OPTIONS as readonly string[]).includes(name)) data[name] = value;
     else if (!Object.hasOwn(CODE_OPTIONS, name)) throw place.unknownKey(name, KNOWN);
     else {
-      const [expected, fits] = CODE_OPTIONS[name as CodeOption];
-      if (!fits(value)) throw place.at(name).wrongType(expected, value);
+      checkCodeOption(name as CodeOption, value, place);
       code[name] = value;
     }
   }
@@ -155,6 +165,16 @@ export function readExtensionOptions(options: unknown, directory: string): Exten
   };
 }
 
+function checkCodeOption(name: CodeOption, value: unknown, place: Place): void {
+  const [expected, fits, item] = CODE_OPTIONS[name];
+  if (!fits(value)) throw place.at(name).wrongType(expected, value);
+  if (item === undefined) return;
+  const [expectedOfItem, itemFits] = item;
+  (value as unknown[]).forEach((one, i) => {
+    if (!itemFits(one)) throw place.at(`${name}[${i}]`).wrongType(expectedOfItem, one);
+  });
+}
+
 const KNOWN: readonly string[] = [...DATA_OPTIONS, ...Object.keys(CODE_OPTIONS)];
 
 function hasMethods(value: unknown, ...names: string[]): value is Record<string, unknown> {
@@ -165,6 +185,6 @@ function isFunction(value: unknown): boolean {
   return typeof value === "function";
 }
 
-function listOf(fits: (item: unknown) => boolean): (value: unknown) => boolean {
-  return (value) => Array.isArray(value) && value.every(fits);
+function isMade(kind: "job" | "workflow"): Fits {
+  return (item) => isRecord(item) && item.kind === kind && typeof item.name === "string";
 }

@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { defineJob } from "../../src/engine/definition.ts";
 import type { ErrorCode } from "../../src/core/errors.ts";
+import { defineWorkflow } from "../../src/workflow/definition.ts";
 import { createExtension, type ExtensionOptions } from "../../src/extension/extension.ts";
 import { codeOf, errorOf, Noop } from "../harness.ts";
 import { make } from "./harness.ts";
@@ -57,6 +58,24 @@ describe("createExtension()", () => {
     );
     const { message } = await errorOf(() => make({ pollInterval: "soon" }));
     assertEquals(message, 'Cannot read pollInterval as a duration: current value is "soon"');
+  });
+
+  it("names what does not belong in a list, and where it goes", async () => {
+    const handler = () => Promise.resolve();
+    const job = defineJob({ name: "job", handler });
+    const workflow = defineWorkflow({ name: "workflow", handler });
+    for (
+      const [options, at, goes] of [
+        [{ jobs: [job, workflow] }, '"jobs[1]"', "(workflows go to the option workflows)"],
+        [{ workflows: [job] }, '"workflows[0]"', "(jobs go to the option jobs)"],
+        [{ middleware: [handler, null] }, '"middleware[1]"', "a function, found null"],
+        [{ extensions: [{}] }, '"extensions[0]"', "a lifecycle extension with a name"],
+      ] as const
+    ) {
+      const { message } = await errorOf(() => make({ ...options }));
+      assertStringIncludes(message, `the option ${at}: expected`);
+      assertStringIncludes(message, goes);
+    }
   });
 
   it("refuses an option that it does not know, and names the nearest", async () => {
