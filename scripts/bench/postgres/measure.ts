@@ -55,12 +55,15 @@ async function fresh<T>(work: (bench: Bench) => Promise<T>): Promise<T> {
   }
 }
 
+/** When a history ended: hours ago, where the default retention keeps it for a day. */
+const HISTORY = Date.now() - 6 * 3_600_000;
+
 /** Ids in the order of time, as the engine's are. */
 async function age({ sql }: Bench, name: string): Promise<void> {
   await sql.unsafe(`insert into dispatch.finished
     select uuidv7(), 1, t, 0, t, t, t, t, 0, 1, 0, 3, 0, 'c', 'default', 'noop', '{"n":1}', 'w',
       null, null, null, null, 'null'
-    from generate_series(1, 1000000) i, (select 1.7e12::int8 as t) t`);
+    from generate_series(1, 1000000) i, (select ${HISTORY}::int8 as t) t`);
   await sql.unsafe(`insert into dispatch.completions (completed_at, ids)
     select max(completed_at), array_agg(id) from (
       select *, row_number() over (order by id) / 1000 as batch from dispatch.finished) f group by batch`);
@@ -68,7 +71,7 @@ async function age({ sql }: Bench, name: string): Promise<void> {
     `insert into dispatch.jobs (id, run_at, timeout_ms, created_at, updated_at,
     priority, max_retries, state, queue, name, payload)
     select uuidv7(), t, 0, t, t, -1, 3, 'w', 'default', '${name}', '{"n":1}'
-    from generate_series(1, 300000) i, (select 1.7e12::int8 as t) t`,
+    from generate_series(1, 300000) i, (select ${HISTORY}::int8 as t) t`,
   );
   await sql.unsafe("vacuum analyze dispatch.finished, dispatch.jobs");
   await sql.unsafe("checkpoint");
@@ -77,7 +80,7 @@ async function age({ sql }: Bench, name: string): Promise<void> {
 /** Fewer than `n` of the jobs of this bench are finished; those of its history ended long ago. */
 const fewerFinished = (n: number) =>
   `select 1 where (select coalesce(sum(cardinality(ids)), 0) from dispatch.completions
-    where completed_at > 1700000000000) < ${n}`;
+    where completed_at > ${HISTORY}) < ${n}`;
 
 /**
  * Until `n` jobs are run and `unfinished` finds nothing. The database is asked once all handlers have
