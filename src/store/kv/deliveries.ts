@@ -112,11 +112,13 @@ export class Deliveries {
       ) ?? null;
       if (run !== undefined && run.job !== null && step !== null && taken[i].value === null) {
         const one = new Draft();
-        this.#moves.runs.finish(one, id, step, endOf(event), now);
+        // A step that has just begun to wait is about to find one that came before this.
+        const first = await this.#kept.first(id, run.job.record.createdAt, step.record) ?? event;
+        this.#moves.runs.finish(one, id, step, endOf(first), now);
         if (!await this.#meetings.meet(one, run, now)) return null;
         if (!draft.fits(one, maxChecks)) return { last, count, all: false };
         draft.add(one);
-        count++;
+        if (first.id === event.id) count++;
       }
       last = id;
     }

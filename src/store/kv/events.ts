@@ -148,8 +148,11 @@ export class KvEvents implements EventStore {
       return 0;
     }
     const { createdAt: now } = event;
-    this.#moves.runs.finish(draft, run.id, waiting, endOf(event), now);
-    return await this.#meetings.meet(draft, run, now) ? 1 : null;
+    // The step may just have begun to wait, and is about to find one that came before this.
+    const older = await this.#kept.first(run.id, run.job!.record.createdAt, waiting.record);
+    this.#moves.runs.finish(draft, run.id, waiting, endOf(older ?? event), now);
+    if (!await this.#meetings.meet(draft, run, now)) return null;
+    return older === null ? 1 : 0;
   }
 
   /** What is there already of events, and of their runs. */

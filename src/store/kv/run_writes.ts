@@ -80,6 +80,7 @@ export class RunWrites {
   /**
    * An event may come between the look for one and the write that a step waits. Its sender looks for
    * waiting steps after it was written, and this looks for events after that write: one finds the other.
+   * The sender of a second event may find the step before that look, and then gives it the first one.
    */
   async wait(waits: readonly StepWait[]): Promise<(Checkpoint | null)[]> {
     const found = new Array<Checkpoint | null>(waits.length).fill(null);
