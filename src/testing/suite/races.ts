@@ -2,6 +2,7 @@ import { assertEquals, assertLessOrEqual } from "@std/assert";
 import type { ClaimedJob } from "../../core/lease.ts";
 import type { Store } from "../../store/store.ts";
 import { type CaseContext, DONE, ids, LEASE_MS, newJob, range, type StoreCase } from "./context.ts";
+import { publish, running, steps, wait } from "./run_context.ts";
 
 /** Several handles on the same data. */
 async function openPeers(t: CaseContext, count: number): Promise<Store[]> {
@@ -159,4 +160,26 @@ export const raceCases: readonly StoreCase[] = [
       assertEquals(left.size, 20);
     },
   },
+  ...[true, false].map((alone): StoreCase => ({
+    name: `of two events for ${alone ? "the run" : "all"} that come while it begins to wait, ` +
+      "it is given the first",
+    part: "workflows",
+    async run(t) {
+      const peer = await t.peer();
+      for (const round of range(20)) {
+        const name = `paid${round}`;
+        const { job, lease } = await running(t);
+        const send = async () => {
+          const jobId = alone ? job.id : null;
+          for (const n of range(2)) await publish(t, { jobId, name, payload: String(n) }, peer);
+        };
+        await Promise.all([wait(t, lease, { events: [name] }), send()]);
+        const [{ result }] = await steps(t, job.id);
+        assertEquals(result, `{"name":"${name}","payload":0}`);
+        const next = await wait(t, lease, { position: 1, events: [name] });
+        assertEquals(next?.result, `{"name":"${name}","payload":1}`);
+        await t.settle(lease, DONE);
+      }
+    },
+  })),
 ];

@@ -108,28 +108,6 @@ export const waitCases: readonly StoreCase[] = [
       },
     }))
   ),
-  ...[true, false].map((alone): StoreCase => ({
-    name: `of two events for ${alone ? "the run" : "all"} that come while it begins to wait, ` +
-      "it is given the first",
-    part: "workflows",
-    async run(t) {
-      const peer = await t.peer();
-      for (const round of range(20)) {
-        const name = `paid${round}`;
-        const { job, lease } = await running(t);
-        const send = async () => {
-          const jobId = alone ? job.id : null;
-          for (const n of range(2)) await publish(t, { jobId, name, payload: String(n) }, peer);
-        };
-        await Promise.all([wait(t, lease, { events: [name] }), send()]);
-        const [{ result }] = await steps(t, job.id);
-        assertEquals(result, `{"name":"${name}","payload":0}`);
-        const next = await wait(t, lease, { position: 1, events: [name] });
-        assertEquals(next?.result, `{"name":"${name}","payload":1}`);
-        await t.settle(lease, DONE);
-      }
-    },
-  })),
   {
     name: "an event is given to a run once, to each of several waits another",
     part: "workflows",
